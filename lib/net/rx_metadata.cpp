@@ -18,6 +18,17 @@ POLLUX_COLD RxMetadata::Words RxMetadata::decode(const Mbuf& mbuf) noexcept {
       words = {mbuf.rx_word(0), mbuf.rx_word(1)};
       if ((words.high >> kVlanShift & kVlanNumber) != 0) words.high &= ~kVlan;
       break;
+    // Linux e1000e, netdev.c, e1000_rx_checksum, and hw.h: besides the packet type, which does not say the protocol,
+    // the fields are where the advanced write-back has them.
+    case RxFormat::intel_extended: {
+      constexpr std::uint64_t kPacketType = std::uint64_t{0xF} << 16;
+      constexpr std::uint64_t kIgnoreChecksums = std::uint64_t{1} << 2;
+      constexpr std::uint64_t kChecked = std::uint64_t{1} << kIp.checked | std::uint64_t{1} << kL4.checked;
+      constexpr std::uint64_t kHash = std::uint64_t{0xFFFFFFFF} << kHashShift | kHashType;
+      words = {mbuf.rx_word(0) & kHash, mbuf.rx_word(1) & ~kPacketType};
+      if ((words.high & kIgnoreChecksums) != 0) words.high &= ~kChecked;
+      break;
+    }
     case RxFormat::virtio_net:
       // If the checksum was partial and the mbuf has no request any more, it was computed or the request was dropped:
       // its status is unknown.

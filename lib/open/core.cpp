@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The drivers, the backend and the software ports of the core.
 #include "backends/vfio/open_vfio.hpp"
+#include "drivers/intel/e1000e/driver.hpp"
 #include "drivers/intel/igb/driver.hpp"
 #include "drivers/intel/igbvf/driver.hpp"
 #include "drivers/virtio/net/driver.hpp"
@@ -13,7 +14,8 @@
 namespace pollux {
 
 void register_core(Registry& registry) {
-  for (CardDriver (*const driver)() : {drivers::virtio::driver, drivers::igbvf::driver, drivers::igb::driver}) {
+  for (CardDriver (*const driver)() :
+       {drivers::virtio::driver, drivers::e1000e::driver, drivers::igbvf::driver, drivers::igb::driver}) {
     static_cast<void>(registry.add(driver()));  // each has a name, cards and a probe
   }
   registry.add_scheme({"vfio", "vfio:0000:01:00.0 (or only 0000:01:00.0), a card bound to vfio-pci",

@@ -79,6 +79,9 @@ constexpr Traits kOwnDriver{.filters = false,
                             .checks_fill = false,
                             .card_receive = false};
 
+/// QEMU's 82574, with one queue in each direction.
+constexpr Traits kE1000e{.several_queues = false, .card_receive = false};
+
 /// A device of virtio-net on QEMU's hub, which is up whatever the other end does.
 constexpr Traits kVirtio{
     .has_carrier = false, .registers = 20, .several_queues = false, .card_receive = false, .bad_checksums = false};
@@ -139,6 +142,11 @@ std::vector<Pair> default_pairs() {
            .traits = looping(kInProcess, LoopbackMode::phy),
            .obstacle = {}},
           {.name = "qtest", .left = "qtest:0", .right = "qtest:1", .traits = kCard, .obstacle = {}},
+          {.name = "e1000e",
+           .left = "qtest:6?card=82574",
+           .right = "qtest:7?card=82574",
+           .traits = kE1000e,
+           .obstacle = {}},
           {.name = "virtio",
            .left = "qtest:2?card=virtio-net",
            .right = "qtest:3?card=virtio-net",

@@ -14,8 +14,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import check_includes  # noqa: E402
 
 # The layers that a layer may include besides itself; the first matching pattern decides. A vendor's cards share the vendor's folder
-# and drivers/VENDOR/queue, forward and common. Only a driver and its model include their card's declarations.
-VENDOR, CARD = "{vendor}", "{card}"
+# and drivers/VENDOR/queue, forward and common. The cards of a family share hw/VENDOR/FAMILY and drivers/VENDOR/FAMILY, too. Only a driver
+# and its model include their card's declarations.
+VENDOR, CARD, FAMILY = "{vendor}", "{card}", "gigabit"
 ALLOWED = {
     "base": [],
     "netlink": ["base"],
@@ -26,14 +27,17 @@ ALLOWED = {
     "device": ["base", "mem"],
     "net": ["base", "mem", "device"],
     "hw/*": ["base", "device"],
-    "hw/*/*": ["base", "device", f"hw/{VENDOR}"],
+    "hw/*/*": ["base", "device", f"hw/{VENDOR}", f"hw/{VENDOR}/{FAMILY}"],
     "drivers/*/queue": ["base", "mem", "device", "net", f"hw/{VENDOR}"],
     "drivers/*/forward": ["base", "mem", "device", "net", f"hw/{VENDOR}", f"drivers/{VENDOR}/queue"],
     "drivers/*/common": ["base", "mem", "device", "net", f"hw/{VENDOR}", f"drivers/{VENDOR}/queue"],
+    f"drivers/*/{FAMILY}": ["base", "mem", "device", "net", f"hw/{VENDOR}", f"hw/{VENDOR}/{FAMILY}",
+                            f"drivers/{VENDOR}/queue", f"drivers/{VENDOR}/common"],
     # The driver and the model of a card include what its virtual functions have: their messages and registers.
-    "drivers/*/*": ["base", "mem", "device", "net", f"hw/{VENDOR}", f"hw/{VENDOR}/{CARD}", f"hw/{VENDOR}/{CARD}vf",
-                    f"drivers/{VENDOR}/queue", f"drivers/{VENDOR}/forward", f"drivers/{VENDOR}/common"],
-    "models/*/*": ["base", "mem", "device", f"hw/{VENDOR}", f"hw/{VENDOR}/{CARD}", f"hw/{VENDOR}/{CARD}vf"],
+    "drivers/*/*": ["base", "mem", "device", "net", f"hw/{VENDOR}", f"hw/{VENDOR}/{FAMILY}", f"hw/{VENDOR}/{CARD}",
+                    f"hw/{VENDOR}/{CARD}vf", f"drivers/{VENDOR}/queue", f"drivers/{VENDOR}/forward", f"drivers/{VENDOR}/common",
+                    f"drivers/{VENDOR}/{FAMILY}"],
+    "models/*/*": ["base", "mem", "device", f"hw/{VENDOR}", f"hw/{VENDOR}/{FAMILY}", f"hw/{VENDOR}/{CARD}", f"hw/{VENDOR}/{CARD}vf"],
     "backends/vfio": ["base", "mem", "device", "pci"],
     "backends/*": ["base", "files", "mem", "device"],
     "servers/*": ["base", "mem", "device"],

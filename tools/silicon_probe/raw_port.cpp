@@ -5,10 +5,10 @@
 #include <cstring>
 
 #include "drivers/intel/common/card.hpp"
+#include "drivers/intel/gigabit/link.hpp"
+#include "drivers/intel/gigabit/phy.hpp"
 #include "drivers/intel/igb/bring_up.hpp"
 #include "drivers/intel/igb/filters.hpp"
-#include "drivers/intel/igb/link.hpp"
-#include "drivers/intel/igb/phy.hpp"
 #include "drivers/intel/queue/queue_port.hpp"
 #include "pollux/base/io.hpp"
 
@@ -46,14 +46,15 @@ Result<std::unique_ptr<RawPort>> RawPort::open(Context& context, std::unique_ptr
   port->card_.regs = reg::Registers(*bar);
   name_device(port->card_, *port->device_);
   if (port->regs().removed()) return drivers::igb::fail_removed(port->card_.name);
-  if (auto mode = drivers::igb::check_link_mode(port->card_); !mode) return pass_on(std::move(mode));
+  if (auto mode = drivers::gigabit::check_link_mode(port->card_); !mode) return pass_on(std::move(mode));
   return port;
 }
 
 RawPort::RawPort(Context& context, std::unique_ptr<Device> device, const reg::CardTraits& traits)
     : context_(context),
       device_(std::move(device)),
-      card_{{.regs = {}, .context = context.state(), .name = device_->name()}, &traits, device_.get()} {}
+      card_{{{.regs = {}, .context = context.state(), .name = device_->name()}, reg::family_of(traits), device_.get()},
+            &traits} {}
 
 // The memory must not be freed while the card can still write to it.
 RawPort::~RawPort() {
@@ -75,7 +76,7 @@ Result<void> RawPort::allocate() {
 Result<void> RawPort::reset() {
   if (auto done = drivers::igb::reset_card(card_); !done) return done;
   drivers::igb::clear_filters(card_);
-  mac_ = drivers::igb::read_own_address(card_);
+  mac_ = drivers::gigabit::read_own_address(card_);
   drivers::igb::announce_driver(card_, true);
   clear_counters();
   std::memset(memory_.segments()[0].address, 0, kMemory);
@@ -100,7 +101,7 @@ Result<void> RawPort::start_link() {
   regs().write<reg::CTRL>(control.with(reg::CTRL::SLU)
                               .without(reg::CTRL::FRCSPD | reg::CTRL::FRCDPX | reg::CTRL::ILOS)
                               .without(reg::CTRL::RFCE | reg::CTRL::TFCE));
-  return drivers::igb::set_up_phy(card_, {}, 0);
+  return drivers::gigabit::set_up_phy(card_, {}, 0);
 }
 
 Result<void> RawPort::wait_for_link() {

@@ -5,8 +5,8 @@
 #include <array>
 #include <cstring>
 
-#include "drivers/intel/igb/phy.hpp"
-#include "drivers/intel/igb/semaphore.hpp"
+#include "drivers/intel/gigabit/phy.hpp"
+#include "drivers/intel/gigabit/semaphore.hpp"
 #include "hw/intel/igb/phy.hpp"
 #include "silicon_probe/frames.hpp"
 #include "silicon_probe/groups.hpp"
@@ -119,10 +119,10 @@ Result<void> ask_unicast_table(ProbePorts& ports, Answer& answer) {
 
 Result<void> set_phy_loopback(const RawPort& port, bool on) {
   namespace phy = hw::igb::phy;
-  const auto held = drivers::igb::SharedResource::acquire(port.card(), drivers::igb::Shared::phy);
+  const auto held = drivers::gigabit::SharedResource::acquire(port.card(), drivers::gigabit::Shared::phy);
   if (!held) return tl::unexpected<Error>(held.error());
   constexpr std::uint16_t kLoop = phy::kControlLoopback | phy::kControlFullDuplex | phy::kControlSpeedHigh;
-  return drivers::igb::write_phy(port.card(), phy::kControl, on ? kLoop : phy::kControlAutonegotiate);
+  return drivers::gigabit::write_phy(port.card(), phy::kControl, on ? kLoop : phy::kControlAutonegotiate);
 }
 
 Result<std::size_t> own_frames(RawPort& port) {

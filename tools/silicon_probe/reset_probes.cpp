@@ -4,10 +4,10 @@
 
 #include <array>
 
+#include "drivers/intel/gigabit/nvm.hpp"
+#include "drivers/intel/gigabit/phy.hpp"
+#include "drivers/intel/gigabit/semaphore.hpp"
 #include "drivers/intel/igb/bring_up.hpp"
-#include "drivers/intel/igb/nvm.hpp"
-#include "drivers/intel/igb/phy.hpp"
-#include "drivers/intel/igb/semaphore.hpp"
 #include "hw/intel/igb/phy.hpp"
 #include "silicon_probe/groups.hpp"
 #include "silicon_probe/raw_port.hpp"
@@ -16,8 +16,8 @@ namespace pollux::silicon {
 namespace {
 
 namespace phy = hw::igb::phy;
-using drivers::igb::Shared;
-using drivers::igb::SharedResource;
+using drivers::gigabit::Shared;
+using drivers::gigabit::SharedResource;
 
 constexpr Duration kPatientLimit = milliseconds(500);
 /// Autonegotiation to 1000BASE-T takes about three seconds.
@@ -42,7 +42,7 @@ Result<void> ask_reset(ProbePorts& ports, Answer& answer) {
     if (auto started = ports.partner->start_link(); !started) return started;
   }
   const bool link_before = port.time_until(kNegotiation, [&] { return has_link(port); }).has_value();
-  if (auto stopped = drivers::igb::disable_master(port.card()); !stopped) return stopped;
+  if (auto stopped = drivers::gigabit::disable_master(port.card()); !stopped) return stopped;
   regs.write<reg::RXPBS>(reg::RXPBS::SIZE(kMarkedKib));
   regs.write<reg::EITR>(0, reg::EITR::INTERVAL(kMarkedInterval));
   const std::uint32_t rx_kib = regs.read<reg::RXPBS>().get(reg::RXPBS::SIZE);
@@ -157,7 +157,7 @@ Result<void> ask_phy(ProbePorts& ports, Answer& answer) {
 Result<void> ask_address(ProbePorts& ports, Answer& answer) {
   RawPort& port = ports.port;
   std::array<std::uint16_t, 3> words{};
-  if (auto read = drivers::igb::read_nvm(port.card(), reg::nvm::kMacAddress, words); !read) return read;
+  if (auto read = drivers::gigabit::read_nvm(port.card(), reg::nvm::kMacAddress, words); !read) return read;
   const MacAddress stored = reg::nvm::mac_address(words);
   const MacAddress loaded = port.mac();
   bool head_alike = true;
@@ -167,7 +167,7 @@ Result<void> ask_address(ProbePorts& ports, Answer& answer) {
   answer.note("I-MAC", "STATUS.LAN_ID", lan);
   answer.note_hex("I-MAC", "the last byte of RAH 0 xor that of the NVM", loaded[5] ^ stored[5]);
   std::array<std::uint16_t, 1> pointer{};
-  if (auto read = drivers::igb::read_nvm(port.card(), reg::nvm::kAlternateMacPointer, pointer); !read) return read;
+  if (auto read = drivers::gigabit::read_nvm(port.card(), reg::nvm::kAlternateMacPointer, pointer); !read) return read;
   answer.note_hex("I-MAC", "NVM word 0x37, the pointer to alternate addresses", pointer[0]);
   return {};
 }

@@ -4,8 +4,8 @@
 
 #include <array>
 
-#include "drivers/intel/igb/phy.hpp"
-#include "drivers/intel/igb/semaphore.hpp"
+#include "drivers/intel/gigabit/phy.hpp"
+#include "drivers/intel/gigabit/semaphore.hpp"
 #include "hw/intel/igb/phy.hpp"
 #include "silicon_probe/frames.hpp"
 #include "silicon_probe/groups.hpp"
@@ -56,13 +56,13 @@ Result<void> ask_short_frames(ProbePorts& ports, Answer& answer) {
 
 // The link is taken down at the PHY, so that the MAC really has none.
 Result<void> power_phy(const RawPort& port, bool on) {
-  const auto held = drivers::igb::SharedResource::acquire(port.card(), drivers::igb::Shared::phy);
+  const auto held = drivers::gigabit::SharedResource::acquire(port.card(), drivers::gigabit::Shared::phy);
   if (!held) return tl::unexpected<Error>(held.error());
-  auto control = drivers::igb::read_phy(port.card(), phy::kControl);
+  auto control = drivers::gigabit::read_phy(port.card(), phy::kControl);
   if (!control) return pass_on(std::move(control));
   const auto off = static_cast<std::uint16_t>(*control | phy::kControlPowerDown);
   const auto power = static_cast<std::uint16_t>(*control & ~phy::kControlPowerDown);
-  return drivers::igb::write_phy(port.card(), phy::kControl, on ? power : off);
+  return drivers::gigabit::write_phy(port.card(), phy::kControl, on ? power : off);
 }
 
 Result<void> ask_without_link(ProbePorts& ports, Answer& answer) {

@@ -87,6 +87,7 @@ enum class RxFormat : std::uint8_t {
   software = 1,            ///< written by SoftwareRxMetadata
   virtio_net = 2,          ///< the header that virtio-net and TAP put in front of a frame (VirtioNetHeader)
   software_inner_tag = 3,  ///< as `software`; the stripped VLAN tag was behind an outer one, which the frame still has
+  intel_extended = 12,     ///< the write-back of Intel's extended receive descriptor
   /// As `intel_advanced`, of a virtual function that has joined no VLAN: a stripped tag with a VLAN's number is the one
   /// that the host has assigned to the function, which does not see it.
   intel_assigned_tag = 13,

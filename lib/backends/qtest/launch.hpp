@@ -67,6 +67,8 @@ inline constexpr std::array kCardModels{
               "install QEMU 8.0 or newer (Debian 13, Ubuntu 24.04: apt-get install qemu-system-x86; Debian 12: from "
               "bookworm-backports), or select it with qtest:0?qemu=PATH; check: `qemu-system-x86_64 -device help | "
               "grep igb`"},
+    CardModel{"82574", "e1000e",
+              "install a QEMU that has e1000e (Debian: package qemu-system-x86), or select it with qtest:0?qemu=PATH"},
     CardModel{"virtio-net", "virtio-net-pci",
               "install a QEMU that has virtio (Debian: package qemu-system-x86), or select it with qtest:0?qemu=PATH"}};
 

@@ -35,6 +35,8 @@ REFUSED = [
      "host/binding.hpp", "layer 'pci' may not include layer 'host'"),
     ("a driver that includes the registers of another card", "lib/drivers/intel/igb/probe.cpp",
      "hw/intel/other/ids.hpp", "layer 'drivers/intel/igb' may not include layer 'hw/intel/other'"),
+    ("a family that includes one of its cards", "lib/drivers/intel/gigabit/link.cpp",
+     "hw/intel/igb/ids.hpp", "layer 'drivers/intel/gigabit' may not include layer 'hw/intel/igb'"),
     ("a driver that includes the driver of another card", "lib/drivers/intel/other/probe.cpp",
      "drivers/intel/igb/port.hpp", "layer 'drivers/intel/other' may not include layer 'drivers/intel/igb'"),
     ("a driver that includes what cards of another vendor share", "lib/drivers/acme/card/probe.cpp",

@@ -22,10 +22,10 @@ std::string content(const std::filesystem::path& path) {
 /// The registers that sources name, as in reg::CTRL.
 std::set<std::string> used() {
   std::set<std::string> names;
-  for (const char* folder : {"igb", "common", "queue"}) {
+  for (const char* folder : {"igb", "gigabit", "common", "queue"}) {
     for (const auto& entry :
          std::filesystem::directory_iterator(std::filesystem::path(POLLUX_DRIVERS_INTEL) / folder)) {
-      for (const test::Match& match : test::matches(content(entry.path()), R"((reg|hw::igb)::(\w+))"))
+      for (const test::Match& match : test::matches(content(entry.path()), R"((reg|hw::igb|hw::intel)::(\w+))"))
         names.insert(match.groups[2]);
     }
   }

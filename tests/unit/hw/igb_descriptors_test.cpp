@@ -5,6 +5,8 @@
 
 #include <cstring>
 
+#include "hw/intel/extended_descriptors.hpp"
+
 namespace pollux::hw::intel {
 namespace {
 
@@ -79,6 +81,27 @@ TEST(IgbTxDescriptor, Context) {
   // mss_l4len_idx: MSS << 16 | L4LEN << 8 | IDX << 4; type_tucmd: DTYP_CTXT | DEXT | IPV4 | TCP
   EXPECT_EQ(made.hi, std::uint64_t{1448u << 16 | 32u << 8 | 1u << 4} << 32 | 0x20200C00u);
   EXPECT_EQ(tx::type(made.hi), tx::kTypeContext);
+}
+
+// By hand from e1000_data_desc and e1000_context_desc in Linux e1000e, hw.h.
+TEST(ExtendedTxDescriptor, Data) {
+  // lower.data: length | DTYP_D << 20 | EOP, IFCS, RS, DEXT; upper.data: POPTS IXSM and TXSM, special.
+  const Descriptor made = tx::extended::data(0xABCDE000, 1514,
+                                             tx::kEndOfPacket | tx::kReportStatus | tx::kInsertIpChecksum |
+                                                 tx::kInsertL4Checksum | std::uint64_t{0x6005} << 48);
+  EXPECT_EQ(made.lo, 0xABCDE000u);
+  EXPECT_EQ(made.hi, std::uint64_t{0x60050300} << 32 | 0x2B100000u | 1514u);
+}
+
+TEST(ExtendedTxDescriptor, Context) {
+  const Descriptor tcp =
+      tx::extended::context({.vlan = 7, .mac_length = 14, .ip_length = 20, .kind = tx::kContextIpv4 | tx::kContextTcp});
+  // ipcss 14, ipcso 24, ipcse 33; tucss 34, tucso 50, tucse 0; cmd DEXT | IP | TCP
+  EXPECT_EQ(tcp.lo, std::uint64_t{50u << 8 | 34u} << 32 | 33u << 16 | 24u << 8 | 14u);
+  EXPECT_EQ(tcp.hi, 0x23000000u);
+  const Descriptor udp = tx::extended::context({.mac_length = 18, .ip_length = 40, .kind = tx::kContextUdp});
+  EXPECT_EQ(udp.lo, std::uint64_t{64u << 8 | 58u} << 32 | 57u << 16 | 28u << 8 | 18u);
+  EXPECT_EQ(udp.hi, 0x20000000u);
 }
 
 TEST(IgbDescriptor, HasTheLayoutThatTheCardReads) {

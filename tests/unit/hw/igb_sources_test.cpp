@@ -25,7 +25,7 @@ std::string slurp(const std::filesystem::path& path) {
 std::string declarations() {
   std::string all;
   const std::filesystem::path card(POLLUX_HW_IGB_DIR);
-  for (const auto& folder : {card, card.parent_path()}) {
+  for (const auto& folder : {card, card.parent_path(), card.parent_path() / "gigabit"}) {
     for (const auto& entry : std::filesystem::directory_iterator(folder)) {
       if (entry.path().filename().string().starts_with("registers_")) all += slurp(entry.path());
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Pause frames: what is negotiated, what the registers say, and that a pause holds a sender back without a loss.
-#include "drivers/intel/igb/link.hpp"
+#include "drivers/intel/gigabit/link.hpp"
 
 #include <gtest/gtest.h>
 
@@ -20,8 +20,8 @@ namespace {
 
 namespace reg = hw::igb;
 namespace mii = hw::igb::phy;
-using drivers::igb::negotiated_pause;
-using drivers::igb::pause_advertisement;
+using drivers::gigabit::negotiated_pause;
+using drivers::gigabit::pause_advertisement;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 

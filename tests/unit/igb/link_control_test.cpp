@@ -8,7 +8,7 @@
 
 #include <gmock/gmock.h>
 
-#include "drivers/intel/igb/led.hpp"
+#include "drivers/intel/gigabit/led.hpp"
 #include "hw/intel/igb/phy.hpp"
 #include "pollux/net/flow_control.hpp"
 #include "pollux/net/identify_led.hpp"
@@ -22,7 +22,7 @@ namespace {
 
 namespace reg = hw::igb;
 namespace mii = hw::igb::phy;
-using drivers::igb::led_values;
+using drivers::gigabit::led_values;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::HasSubstr;

@@ -75,6 +75,29 @@ TEST_F(RxMetadataTest, SaysWhichTagTheCardHasStripped) {
   EXPECT_FALSE(software({.vlan = 5}).vlan_is_inner());
 }
 
+TEST_F(RxMetadataTest, ReadsAnExtendedWriteBack) {
+  constexpr std::uint64_t kChecked = rx::kDone | rx::kEndOfPacket | rx::kIpChecked | rx::kL4Checked;
+  constexpr std::uint64_t kPacketType = std::uint64_t{0xF} << 16;
+  constexpr std::uint64_t kIgnoreChecksums = std::uint64_t{1} << 2;
+  const auto read = [&](std::uint64_t status) {
+    // The low word has the queue in bits 12:8, and a hash.
+    mbuf_->set_rx_words(RxFormat::intel_extended, std::uint64_t{0xDEADBEEF} << 32 | 1U << 8 | 1U,
+                        status | std::uint64_t{60} << 32 | std::uint64_t{0x6005} << 48);
+    return RxMetadata(*mbuf_);
+  };
+  const RxMetadata good = read(kChecked | kPacketType | rx::kVlan);
+  EXPECT_EQ(good.rss_hash(), 0xDEADBEEFu);
+  EXPECT_EQ(good.vlan(), 0x6005);
+  EXPECT_EQ(good.packet_type(), PacketType{});
+  EXPECT_FALSE(good.is_stamped());
+  EXPECT_EQ(good.ip_checksum(), ChecksumStatus::good);
+  EXPECT_EQ(good.l4_checksum(), ChecksumStatus::good);
+  EXPECT_EQ(read(kChecked | rx::kL4Error).l4_checksum(), ChecksumStatus::bad);
+  EXPECT_EQ(read(kChecked | rx::kIpError).ip_checksum(), ChecksumStatus::bad);
+  EXPECT_EQ(read(kChecked | kIgnoreChecksums).ip_checksum(), ChecksumStatus::unknown);
+  EXPECT_EQ(read(kChecked | kIgnoreChecksums).l4_checksum(), ChecksumStatus::unknown);
+}
+
 TEST_F(RxMetadataTest, ReadsTheTagOfTheCard) {
   constexpr std::uint64_t kPlain = rx::kDone | rx::kEndOfPacket;
   EXPECT_EQ(intel({.status = kPlain | rx::kVlan, .vlan = 0xA123}).vlan(), 0xA123);

@@ -74,6 +74,13 @@ TEST_F(Open, ListsTheSchemesForAnUnknownOne) {
   }
 }
 
+TEST_F(Open, RefusesTheCardsOfChipsetsByName) {
+  const Error error = refused_card({.vendor = 0x8086, .device = 0x15B8});
+  EXPECT_EQ(error.code, ErrorCode::not_supported);
+  EXPECT_THAT(error.what, HasSubstr("the I219-V is not supported"));
+  EXPECT_THAT(error.hint, HasSubstr("ipxe issue 1731"));
+}
+
 TEST_F(Open, QuotesTextThatIsNotAUri) {
   for (const char* text : {"", ":", ":0", "no-interface", "0000:zz:00.0", "0000:01:00", "Sim:0", "1sim:0", " sim:0"}) {
     const Error error = refused(text);

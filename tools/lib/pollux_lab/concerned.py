@@ -21,6 +21,7 @@ CONCERNED = {
     "lib/hw/virtio": ["virtio_model", "virtio_queues"],
     "lib/drivers": ["igb", "intel_queues", "sim"],
     "lib/drivers/intel/igb": ["igb", "intel_queues", "sim", "settings"],
+    "lib/drivers/intel/gigabit": ["igb", "sim", "settings"],
     "lib/drivers/intel/igbvf": ["igbvf"],
     "lib/drivers/virtio": ["virtio_queues"],
     "lib/models": ["models", "sim", "igb"],

@@ -8,8 +8,6 @@ namespace pollux::drivers::igb {
 namespace {
 
 constexpr Duration kStopDelay = milliseconds(10);
-constexpr Duration kResetLimit = milliseconds(20);
-constexpr Duration kAutoReadLimit = milliseconds(20);
 
 // PCI Express Base 2.0, 7.8: names and values as in Linux, include/uapi/linux/pci_regs.h.
 constexpr std::uint8_t kExpress = 0x10;
@@ -17,16 +15,6 @@ constexpr std::uint32_t kExpressVersion = 0x0F;
 constexpr std::uint32_t kDeviceControl2 = 0x28;  // from capability version 2 on
 constexpr std::uint32_t kCompletionTimeout = 0x0F;
 constexpr std::uint32_t k16To55Milliseconds = 0x05;
-
-// [I-RESET] Linux, e1000_mac.c, igb_get_auto_rd_done, polls ten times and sleeps 1 to 2 ms between. igb_reset_hw_82575
-// ignores a timeout. QEMU's igb never sets the bit (hw/net/igb_core.c). What the card does with its PHY after that is a
-// wait of its own (reset_phy).
-void wait_for_auto_read(const IgbCard& card) {
-  const auto read = wait_for(
-      card, "EECD.AUTO_RD after reset", kAutoReadLimit,
-      [&] { return card.regs.read<reg::EECD>().has(reg::EECD::AUTO_RD); }, milliseconds(1));
-  if (!read) card.log(LogLevel::debug, "the card does not report that it has read its NVM; continuing");
-}
 
 /// Sets the completion timeout in the device's Device Control 2 register to 16 to 55 ms if it is at its default. Does
 /// nothing on a device without that register.
@@ -75,31 +63,14 @@ void mask_interrupts(const IgbCard& card) {
 
 // The order follows Linux, e1000_82575.c, igb_reset_hw_82575.
 Result<void> reset_card(const IgbCard& card) {
-  // Erratum E-MASTER: the bus may hang if the MAC is reset while a request is outstanding (igb_reset_hw_82575). A card
-  // that does not stop mastering is taken off the bus first. Where that is not possible, it is reset all the same, as
-  // in Linux, since the reset ends mastering.
-  if (auto disabled = disable_master(card); !disabled) {
-    if (disabled.error().code == ErrorCode::device_removed) return disabled;
-    const auto off = force_off_bus(card);
-    card.log(LogLevel::warning,
-             fmt::format("{}; {}", disabled.error().what,
-                         off ? "it was taken off the bus" : off.error().what + "; resetting the card all the same"));
-  }
+  if (auto left = leave_bus(card); !left) return left;
   mask_interrupts(card);
   card.regs.write<reg::RCTL>({});
   card.regs.write<reg::TCTL>(reg::TCTL::PSP);
   card.regs.flush();
   card.clock().sleep_for(kStopDelay);
 
-  modify<reg::CTRL>(card, reg::CTRL::RST);
-  card.regs.bar().flush();
-  // Linux, tools/testing/selftests/vfio/lib/drivers/igb/igb.c, igb_reset, waits 1 ms before the first read.
-  card.clock().sleep_for(milliseconds(1));
-  // CTRL.GIO_MASTER_DISABLE reads 0 after a reset. So if it is 0, the reset has really happened.
-  auto done = wait_for(card, "CTRL.RST taking effect and clearing", kResetLimit, [&] {
-    return !card.regs.read<reg::CTRL>().has_any(reg::CTRL::RST | reg::CTRL::GIO_MASTER_DISABLE);
-  });
-  if (!done) return done;
+  if (auto done = reset_mac(card); !done) return done;
   wait_for_auto_read(card);
   mask_interrupts(card);
 
@@ -125,27 +96,6 @@ void announce_driver(const IgbCard& card, bool loaded) {
   } else {
     clear<reg::CTRL_EXT>(card, reg::CTRL_EXT::DRV_LOAD);
   }
-}
-
-namespace {
-
-constexpr Duration kMasterLimit = milliseconds(80);
-
-}  // namespace
-
-// [I-GIOMASTER] Linux, e1000_mac.c, igb_disable_pcie_master: 800 polls, 100 us apart.
-Result<void> disable_master(const IgbCard& card) {
-  modify<reg::CTRL>(card, reg::CTRL::GIO_MASTER_DISABLE);
-  return wait_for(
-      card, "the clearing of STATUS.GIO_MASTER_ENABLE", kMasterLimit,
-      [&] { return !card.regs.read<reg::STATUS>().has(reg::STATUS::GIO_MASTER_ENABLE); }, microseconds(100));
-}
-
-// [I-GIOMASTER] Without bus mastering a function issues no memory requests (PCI Local Bus 3.0, 6.2.2), and an I210 then
-// resets the function itself (I210 datasheet, p. 160). The function level reset discards what is still outstanding.
-Result<void> force_off_bus(const IgbCard& card) {
-  if (auto off = card.device->set_bus_master(false); !off) return off;
-  return card.device->reset();
 }
 
 // Linux, igb_main.c, igb_down, also disables receive before transmit.

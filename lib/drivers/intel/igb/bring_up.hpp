@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 
+#include "drivers/intel/gigabit/control.hpp"
 #include "drivers/intel/igb/card.hpp"
 
 namespace pollux::drivers::igb {
@@ -18,14 +19,6 @@ void mask_interrupts(const IgbCard& card);
 
 /// Tells the firmware whether a driver uses the port.
 void announce_driver(const IgbCard& card, bool loaded);
-
-/// Stops the card's memory requests: sets CTRL.GIO_MASTER_DISABLE, then waits at most 80 ms for outstanding requests.
-/// Only a reset enables them again. Errors: device_removed, timeout.
-[[nodiscard]] Result<void> disable_master(const IgbCard& card);
-
-/// Ends the DMA of a card that does not stop its memory requests: disables bus mastering in its PCI command register,
-/// then resets the function. Afterwards the card has lost all settings. Errors: those of the device's calls.
-[[nodiscard]] Result<void> force_off_bus(const IgbCard& card);
 
 /// Ends all DMA of a running port in this order: disables receive, waits for queued frames to be sent if the link is up
 /// (at most 50 ms, until `transmit_finished` returns true), disables transmit and the queues, calls `disable_master`.

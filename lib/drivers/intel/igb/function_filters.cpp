@@ -33,13 +33,13 @@ FunctionControl::Filters FunctionControl::filters(const PlacedSettings& settings
     if (const auto own = requests.mac ? requests.mac : settings.functions[number].mac)
       filters.addresses[card_.traits->exact_addresses - (number + 1)] = {*own, 1U << number};
     for (const auto& [index, mac] : requests.addresses) filters.addresses[index] = {mac, 1U << number};
-    add_hashes(filters.groups, requests.groups);
+    gigabit::add_hashes(filters.groups, requests.groups);
   }
-  add_hashes(filters.groups, hashes_of(settings.multicast));
+  gigabit::add_hashes(filters.groups, gigabit::hashes_of(settings.multicast));
   const bool every_group =
       !card_.traits->features.pool_all_multicast && (wants_all_groups() || port_has_all_groups(settings));
   if (every_group) filters.groups.fill(~std::uint32_t{0});
-  add_hashes(filters.unicast, hashes_of(settings.unicast));
+  gigabit::add_hashes(filters.unicast, gigabit::hashes_of(settings.unicast));
   if (settings.promiscuous) filters.unicast.fill(~std::uint32_t{0});
   filters.add_vlan(0, 0, untagged);
   for (std::uint32_t entry = 1; entry < card_.traits->pool_vlans; ++entry) {

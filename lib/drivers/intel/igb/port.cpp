@@ -9,10 +9,10 @@
 #include "device/device_events.hpp"
 #include "device/power_state.hpp"
 #include "drivers/intel/common/ring_setup.hpp"
+#include "drivers/intel/gigabit/link.hpp"
+#include "drivers/intel/gigabit/nvm.hpp"
+#include "drivers/intel/gigabit/phy.hpp"
 #include "drivers/intel/igb/bring_up.hpp"
-#include "drivers/intel/igb/link.hpp"
-#include "drivers/intel/igb/nvm.hpp"
-#include "drivers/intel/igb/phy.hpp"
 #include "drivers/intel/igb/queue_setup.hpp"
 #include "drivers/intel/igb/wake.hpp"
 #include "hw/intel/igb/ids.hpp"
@@ -36,7 +36,7 @@ PortInfo describe(Device& device, const hw::igb::CardTraits& card, std::uint16_t
   limits.rss_table = reg::kRedirectionEntries;
   limits.rss_types = RssTypes::kAll;
   limits.max_tx_rate = card.fastest_link;
-  limits.link_modes = kPhyModes;
+  limits.link_modes = gigabit::kPhyModes;
   limits.clock = clock_limits(card.clock);
   PortInfo info = intel::describe_port(device, "igb", card.name, card.features, index, limits);
   info.supports = supported_settings(device, card);
@@ -53,7 +53,8 @@ IgbPort::IgbPort(std::shared_ptr<ContextState> context, std::unique_ptr<Device> 
                  const hw::igb::CardTraits& traits, std::uint16_t index)
     : QueuePort(context, describe(*device, traits, index)),
       device_(std::move(device)),
-      card_{{.regs = {}, .context = std::move(context), .name = device_->name()}, &traits, device_.get()},
+      card_{{{.regs = {}, .context = std::move(context), .name = device_->name()}, family_of(traits), device_.get()},
+            &traits},
       identity_(device_->identity()) {
   queues()->allow_sleeping(device_->interrupt_vectors());
 }
@@ -90,7 +91,7 @@ Result<void> IgbPort::bring_up() {
   if (auto reset = reset_card(card_); !reset) return reset;
   if (auto mode = check_link_mode(card_); !mode) return mode;
   if (auto nvm = check_nvm(card_); !nvm) return nvm;
-  auto mac = igb::permanent_mac(card_);
+  auto mac = gigabit::permanent_mac(card_);
   if (!mac) return pass_on(std::move(mac));
   permanent_mac_ = *mac;
   announce_driver(card_, true);

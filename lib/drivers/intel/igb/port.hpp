@@ -8,13 +8,13 @@
 #include <span>
 #include <vector>
 
+#include "drivers/intel/gigabit/led.hpp"
+#include "drivers/intel/gigabit/link.hpp"
+#include "drivers/intel/gigabit/nvm_control.hpp"
 #include "drivers/intel/igb/card.hpp"
 #include "drivers/intel/igb/card_clock.hpp"
 #include "drivers/intel/igb/filters.hpp"
 #include "drivers/intel/igb/functions.hpp"
-#include "drivers/intel/igb/led.hpp"
-#include "drivers/intel/igb/link.hpp"
-#include "drivers/intel/igb/nvm_control.hpp"
 #include "drivers/intel/igb/queue_setup.hpp"
 #include "drivers/intel/igb/statistics.hpp"
 #include "drivers/intel/queue/queue_port.hpp"
@@ -113,7 +113,7 @@ class IgbPort final : public intel::QueuePort,
   [[nodiscard]] ReceiveLimit card_limit(const Settings& settings) const noexcept;
   /// The card's registers of the port's queues: those behind the queues of virtual functions.
   [[nodiscard]] intel::QueueRegisters queue_window() const;
-  [[nodiscard]] static LinkSetup link_setup(const Settings& settings);
+  [[nodiscard]] static gigabit::LinkSetup link_setup(const Settings& settings);
   [[nodiscard]] Result<void> check_link(const Settings& from, const Settings& to) const;
   /// Error busy: a management session or a loopback holds the link.
   [[nodiscard]] Result<void> check_link_is_free() const;
@@ -138,14 +138,14 @@ class IgbPort final : public intel::QueuePort,
   std::unique_ptr<Device> device_;
   IgbCard card_;
   MacAddress permanent_mac_{};
-  Leds leds_{card_};
+  gigabit::Leds leds_{card_};
   TxRates tx_rates_{card_};
   CardClock clock_{card_};
   StampLatches stamps_{card_, clock_, *this};
   PacketBufferSizes packet_buffers_{card_};
   FunctionControl functions_{card_, *this, tx_rates_};
   PciIdentity identity_;
-  NvmControl nvm_{card_};
+  gigabit::NvmControl nvm_{card_};
   PauseModes pause_;               // in force while the link is up
   bool pause_is_settled_ = false;  // `pause_` belongs to the current link
   bool dma_ended_ = true;          // false while DMA may be going on

@@ -97,6 +97,6 @@ Result<WakeEvents> IgbPort::wake_support() {
   return *wakes ? WakeEvents{true, true, true, true, true} : WakeEvents{};
 }
 
-Result<void> IgbPort::expect_open() const { return igb::expect_open(card_); }
+Result<void> IgbPort::expect_open() const { return gigabit::expect_open(card_); }
 
 }  // namespace pollux::drivers::igb

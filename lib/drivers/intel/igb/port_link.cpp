@@ -5,10 +5,10 @@
 
 #include <fmt/format.h>
 
-#include "drivers/intel/igb/link.hpp"
-#include "drivers/intel/igb/phy.hpp"
+#include "drivers/intel/gigabit/link.hpp"
+#include "drivers/intel/gigabit/phy.hpp"
+#include "drivers/intel/gigabit/semaphore.hpp"
 #include "drivers/intel/igb/port.hpp"
-#include "drivers/intel/igb/semaphore.hpp"
 #include "hw/intel/igb/phy.hpp"
 #include "net/frame_size.hpp"
 
@@ -18,7 +18,7 @@ namespace {
 namespace phy = hw::igb::phy;
 
 // The page is selected as the internal PHY does it. A PHY at another address may do it differently.
-Result<MdioRegister> check_phy_register(const IgbCard& card, const PhyRegister& which) {
+Result<gigabit::MdioRegister> check_phy_register(const IgbCard& card, const PhyRegister& which) {
   constexpr unsigned kLastRegister = 31;
   constexpr unsigned kLastPage = 0xFFFF >> phy::kPageShift;
   const auto refused = [&](const std::string& what, const char* hint) {
@@ -38,18 +38,18 @@ Result<MdioRegister> check_phy_register(const IgbCard& card, const PhyRegister& 
     return refused(fmt::format("register {} of the PHY at address {} has no pages", which.number, address),
                    "only the registers 16 to 30 of the card's own PHY have pages");
   }
-  return MdioRegister{.address = address, .page = which.page, .number = which.number};
+  return gigabit::MdioRegister{.address = address, .page = which.page, .number = which.number};
 }
 
 }  // namespace
 
-LinkSetup IgbPort::link_setup(const Settings& settings) {
+gigabit::LinkSetup IgbPort::link_setup(const Settings& settings) {
   const FlowControlConfig& pause = settings.flow_control;
   const bool advertises = settings.phy_enabled && !settings.link.forced && pause.autonegotiate;
   return {.loopback = settings.loopback,
           .config = settings.link,
           .enabled = settings.phy_enabled,
-          .pause = advertises ? pause_advertisement(pause.pause) : std::uint16_t{0}};
+          .pause = advertises ? gigabit::pause_advertisement(pause.pause) : std::uint16_t{0}};
 }
 
 // The MAC of a started port is forced together with its PHY, unless the PHY loops.
@@ -131,7 +131,7 @@ Result<std::uint16_t> IgbPort::read_phy_register(const PhyRegister& which) {
   if (auto present = expect_present(card_); !present) return pass_on(std::move(present));
   const auto valid = check_phy_register(card_, which);
   if (!valid) return tl::unexpected<Error>(valid.error());
-  auto acquired = SharedResource::acquire(card_, Shared::phy);
+  auto acquired = gigabit::SharedResource::acquire(card_, gigabit::Shared::phy);
   if (!acquired) return pass_on(std::move(acquired));
   return read_mdio(card_, *valid);
 }
@@ -140,15 +140,15 @@ Result<void> IgbPort::write_phy_register(const PhyRegister& which, std::uint16_t
   if (auto present = expect_present(card_); !present) return present;
   const auto valid = check_phy_register(card_, which);
   if (!valid) return tl::unexpected<Error>(valid.error());
-  auto acquired = SharedResource::acquire(card_, Shared::phy);
+  auto acquired = gigabit::SharedResource::acquire(card_, gigabit::Shared::phy);
   if (!acquired) return pass_on(std::move(acquired));
   return write_mdio(card_, *valid, value);
 }
 
 // The longest frame that the card accepts, so that a later change of the MTU needs no other water marks.
 Result<FlowControlConfig> IgbPort::with_marks(const Settings& settings) const {
-  return with_water_marks(settings.flow_control, packet_buffers_.receive_bytes(settings.packet_buffers),
-                          wire_bytes(info().limits.max_mtu), card_.name);
+  return gigabit::with_water_marks(settings.flow_control, packet_buffers_.receive_bytes(settings.packet_buffers),
+                                   wire_bytes(info().limits.max_mtu), card_.name);
 }
 
 Result<void> IgbPort::start_flow_control(const Settings& settings) {
@@ -171,7 +171,7 @@ void IgbPort::settle_flow_control(const Link& link) {
   if (link.up && link.autonegotiated && link.duplex == Duplex::full) {
     const auto partner = partner_abilities(card_);
     if (!partner) return card_.log(LogLevel::warning, partner.error().what + "; flow control stays off");
-    modes = negotiated_pause(config.pause, *partner);
+    modes = gigabit::negotiated_pause(config.pause, *partner);
   }
   const auto valid = with_marks(settings());
   if (!valid || !write_flow_control(card_, *valid, modes)) return;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "drivers/intel/common/ring_setup.hpp"
+#include "drivers/intel/gigabit/queues.hpp"
 #include "drivers/intel/igb/filters.hpp"
 #include "drivers/intel/igb/flow_filters.hpp"
 #include "drivers/intel/igb/port.hpp"
@@ -233,23 +234,10 @@ ReceiveLimit IgbPort::card_limit(const Settings& settings) const noexcept {
   return functions_.enabled() ? ReceiveLimit{.mtu = card_.traits->max_frame} : receive_limit(settings);
 }
 
-// A frame that waits for its tag would leave without it; with tags inserted by software none waits. The received frames
-// of a burst have the format that the queue had when it began.
 Result<void> IgbPort::pause(Duration limit) {
-  auto ready = queues()->pause_transmit(card_.clock(), limit);
-  if (ready && inserts_tags(settings())) {
-    ready = wait_for(
-        card_, "the transmission of all queued frames, whose VLAN tags the card inserts", limit,
-        [this] { return queues()->paused_finished(); }, microseconds(100));
-  }
-  if (ready) ready = queues()->pause_receive(card_.clock(), limit);
-  if (!ready) unpause();
-  return ready;
+  return gigabit::pause_queues(card_, *queues(), inserts_tags(settings()), limit);
 }
 
-void IgbPort::unpause() noexcept {
-  queues()->resume_transmit();
-  queues()->resume_receive();
-}
+void IgbPort::unpause() noexcept { gigabit::resume_queues(*queues()); }
 
 }  // namespace pollux::drivers::igb

@@ -8,9 +8,9 @@
 #include <functional>
 #include <utility>
 
+#include "drivers/intel/gigabit/link.hpp"
+#include "drivers/intel/gigabit/nvm.hpp"
 #include "drivers/intel/igb/bring_up.hpp"
-#include "drivers/intel/igb/link.hpp"
-#include "drivers/intel/igb/nvm.hpp"
 #include "drivers/intel/igb/port.hpp"
 
 // The self-test, but for the loopback (self_test_loopback.cpp).
@@ -94,7 +94,7 @@ SelfTestResult test_interrupts(const IgbCard& card, int event) {
 }
 
 SelfTestResult test_link(const IgbCard& card) {
-  if (auto started = start_link(card, LinkSetup()); !started) {
+  if (auto started = start_link(card, gigabit::LinkSetup()); !started) {
     return failed_part(SelfTestPart::link, started.error().what);
   }
   const auto up = wait_for(

@@ -6,9 +6,9 @@
 #include <optional>
 
 #include "drivers/intel/common/ring_setup.hpp"
+#include "drivers/intel/gigabit/link.hpp"
 #include "drivers/intel/igb/bring_up.hpp"
 #include "drivers/intel/igb/filters.hpp"
-#include "drivers/intel/igb/link.hpp"
 #include "drivers/intel/igb/queue_setup.hpp"
 #include "drivers/intel/igb/self_test.hpp"
 #include "drivers/intel/queue/ring_memory.hpp"
@@ -131,7 +131,7 @@ Result<void> start_queues(const IgbCard& card, const LoopbackFrames& frames, Loo
 
 /// Why the frames do not come back.
 Result<void> exchange(const IgbCard& card, LoopbackFrames& frames, LoopbackMode mode) {
-  if (auto link = start_link(card, LinkSetup{.loopback = mode}); !link) return link;
+  if (auto link = start_link(card, gigabit::LinkSetup{.loopback = mode}); !link) return link;
   auto up = wait_for(
       card, "the link of the loopback", kLoopLinkLimit, [&] { return read_link(card).up; }, milliseconds(10));
   if (!up) return up;

@@ -3,10 +3,10 @@
 
 #include <array>
 
+#include "drivers/intel/gigabit/link.hpp"
+#include "drivers/intel/gigabit/nvm.hpp"
 #include "drivers/intel/igb/bring_up.hpp"
 #include "drivers/intel/igb/filters.hpp"
-#include "drivers/intel/igb/link.hpp"
-#include "drivers/intel/igb/nvm.hpp"
 #include "hw/intel/igb/nvm.hpp"
 
 namespace pollux::drivers::igb {

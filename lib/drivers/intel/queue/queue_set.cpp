@@ -59,7 +59,8 @@ IntelTxQueueSetup QueueSet::tx_setup(const QueueRegisters& registers, const Plac
           .tail = registers.tx_tail(queue),
           .cache = card_transmit_cache(settings.queues, queue),
           .context = context,
-          .mode = settings.burst_mode};
+          .mode = settings.burst_mode,
+          .format = &format_};
 }
 
 void QueueSet::setup(const QueueRegisters& registers, const PlacedSettings& settings, const RingMemory& rings,
@@ -115,6 +116,10 @@ void QueueSet::set_rx_format(RxFormat format) noexcept {
 
 void QueueSet::set_longest_good(std::uint32_t bytes) noexcept {
   for (IntelRxQueue& queue : rx_) queue.longest_good.store(bytes, std::memory_order_relaxed);
+}
+
+void QueueSet::drop_long_frames(bool on) noexcept {
+  for (IntelRxQueue& queue : rx_) queue.drop_long_frames(on);
 }
 
 Result<void> QueueSet::pause_receive(Clock& clock, Duration limit) {

@@ -26,6 +26,7 @@ struct QueueRegisters {
   std::uint32_t rdt = 0;
   std::uint32_t tdt = 0;
   std::uint32_t stride = 0;  ///< from one queue to the next
+  bool have_enable = true;   ///< RXDCTL and TXDCTL say whether a queue is enabled
 
   [[nodiscard]] Doorbell rx_tail(std::uint32_t queue) const { return Doorbell(bar, rdt + queue * stride); }
   [[nodiscard]] Doorbell tx_tail(std::uint32_t queue) const { return Doorbell(bar, tdt + queue * stride); }
@@ -36,12 +37,13 @@ struct QueueRegisters {
 /// Thread rule: the port's control thread, except `taken` and `delivered`, which any may call.
 class QueueSet {
  public:
-  QueueSet(const PortLimits& limits, const OffloadLimits& offloads)
+  QueueSet(const PortLimits& limits, const OffloadLimits& offloads, const TxFormat& format = kAdvancedTx)
       : rx_(limits.max_rx_queues),
         tx_(limits.max_tx_queues),
         max_frame_(frame_bytes(limits.max_mtu)),
         segments_tunnels_(offloads.segments_tunnels),
-        offloads_(offloads.tx_flags) {}
+        offloads_(offloads.tx_flags),
+        format_(format) {}
 
   /// Sets up the first queues as `settings` says. No ring may hold a buffer. `port`: Mbuf::port() of received frames.
   void setup(const QueueRegisters& registers, const PlacedSettings& settings, const RingMemory& rings,
@@ -81,12 +83,17 @@ class QueueSet {
     for (IntelTxQueue& queue : tx_) action(queue);
   }
 
+  /// Whether the card has advanced descriptors, which forward paths write.
+  [[nodiscard]] bool has_advanced_descriptors() const noexcept { return &format_ == &kAdvancedTx; }
+
   /// Fills all receive rings with buffers and empties all transmit rings. On error no_memory it takes no buffer.
   [[nodiscard]] Result<void> fill();
   /// The format of received frames' metadata, for all receive queues (IntelRxQueue::set_format). Needs them closed.
   void set_rx_format(RxFormat format) noexcept;
   /// Bytes of the longest good frame, on the wire, for all receive queues: a longer one that is kept is marked as bad.
   void set_longest_good(std::uint32_t bytes) noexcept;
+  /// Whether software drops longer ones, for all receive queues. Needs them closed.
+  void drop_long_frames(bool on) noexcept;
   /// Closes and opens the receive queues alone. One that is not open is left as it is.
   [[nodiscard]] Result<void> pause_receive(Clock& clock, Duration limit);
   void resume_receive() noexcept;
@@ -123,6 +130,7 @@ class QueueSet {
   std::uint32_t max_frame_;  // longest frame to send, in bytes: the card's limit. The MTU limits received frames only.
   bool segments_tunnels_;
   std::uint32_t offloads_;  // TxOffload flags
+  const TxFormat& format_;
   // Written by the control thread.
   std::atomic<std::uint16_t> rx_count_ = 0;
   std::atomic<std::uint16_t> tx_count_ = 0;

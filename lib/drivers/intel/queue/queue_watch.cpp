@@ -21,7 +21,8 @@ std::optional<std::uint32_t> tx_position(const QueueRegisters& registers, std::u
   const std::uint32_t tail_register = registers.tdt + queue * registers.stride;
   const std::uint32_t head = registers.bar.read32(tail_register - kToHead);
   const hw::intel::TXDCTL::Value control(registers.bar.read32(tail_register + kTxdctlAfterTdt));
-  if (head == registers.bar.read32(tail_register) || !control.has(hw::intel::TXDCTL::ENABLE)) return std::nullopt;
+  const bool is_enabled = !registers.have_enable || control.has(hw::intel::TXDCTL::ENABLE);
+  if (head == registers.bar.read32(tail_register) || !is_enabled) return std::nullopt;
   return head;
 }
 
@@ -43,7 +44,8 @@ bool RxWatch::is_stalled(Queue& queue, const QueueRegisters& registers, IntelRxQ
   const std::uint32_t tail_register = registers.rdt + number * registers.stride;
   const std::uint32_t free = (registers.bar.read32(tail_register) - head) & ring.slot_mask();
   const hw::intel::RXDCTL::Value control(registers.bar.read32(tail_register + kRxdctlAfterRdt));
-  if (free >= kMostDescriptors && control.has(hw::intel::RXDCTL::ENABLE)) return true;
+  const bool is_enabled = !registers.have_enable || control.has(hw::intel::RXDCTL::ENABLE);
+  if (free >= kMostDescriptors && is_enabled) return true;
   queue.dropped = {};
   return false;
 }

@@ -55,6 +55,7 @@ void IntelRxQueue::apply(IntelRxQueueSetup setup) noexcept {
   head_offset = setup.head_offset;
   mode_ = setup.mode;
   keeps_bad_frames = setup.keeps_bad_frames;
+  checks_length = keeps_bad_frames || drops_long_frames;
   keeps_fcs = setup.keeps_fcs;
   copying = std::move(setup.copying);
   splitting = std::move(setup.splitting);
@@ -75,6 +76,11 @@ void IntelRxQueue::set_format(RxFormat format) noexcept {
   for (std::uint64_t* const word : {&copy_word, &header_word, &fast_path.one_byte_word}) {
     *word = (*word & ~(std::uint64_t{0xF} << kShift)) | std::uint64_t{static_cast<std::uint8_t>(format)} << kShift;
   }
+}
+
+void IntelRxQueue::drop_long_frames(bool on) noexcept {
+  drops_long_frames = on;
+  checks_length = keeps_bad_frames || on;
 }
 
 void IntelRxQueue::set_borrower(QueueBorrower& borrower) noexcept {
@@ -137,7 +143,7 @@ void IntelRxQueue::open_gate() noexcept {
 
 IntelRxQueue::BurstFunction* IntelRxQueue::burst_function() const noexcept {
   if (splits_frames()) return &rx_burst_splitting;
-  if (keeps_bad_frames) return &rx_burst_keeping;
+  if (checks_length) return &rx_burst_keeping;
   const bool remote = tail.is_remote();
   const bool one_delta = pool()->has_one_segment();
   // The SIMD bursts compute addresses with one difference for the whole pool.

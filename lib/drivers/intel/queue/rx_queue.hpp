@@ -85,6 +85,9 @@ class IntelRxQueue final : public RxRing {
   /// The format of the receive metadata of its frames from now on: one of the write-back's. Needs the gate closed.
   void set_format(RxFormat format) noexcept;
 
+  /// Whether software drops frames of more than `longest_good`. Needs the gate closed.
+  void drop_long_frames(bool on) noexcept;
+
   /// Lends the queue to `borrower`, which moves its frames from now on. Needs the gate closed, and no other borrower.
   void set_borrower(QueueBorrower& borrower) noexcept;
   /// Called by the borrower to return the queue. If the queue is open, its own bursts work again.

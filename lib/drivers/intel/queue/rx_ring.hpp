@@ -76,9 +76,13 @@ struct alignas(kApart) RxRing : pollux::RxQueueDriver {
   /// check sequence alone in the descriptor (I210 datasheet, 7.1.4.1, on RXE).
   [[nodiscard]] bool is_bad_length(std::uint32_t bytes, std::uint64_t status) const noexcept {
     constexpr std::uint32_t kShortest = 64;  // IEEE 802.3, 3.2.8
-    const std::uint32_t on_wire =
-        bytes + (keeps_fcs ? 0 : kFcsBytes) + ((status & hw::intel::rx::kVlan) != 0 ? kVlanTagBytes : 0);
-    return on_wire < kShortest || on_wire > longest_good.load(std::memory_order_relaxed);
+    return on_wire(bytes, status) < kShortest || is_too_long(bytes, status);
+  }
+  [[nodiscard]] bool is_too_long(std::uint32_t bytes, std::uint64_t status) const noexcept {
+    return on_wire(bytes, status) > longest_good.load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint32_t on_wire(std::uint32_t bytes, std::uint64_t status) const noexcept {
+    return bytes + (keeps_fcs ? 0 : kFcsBytes) + ((status & hw::intel::rx::kVlan) != 0 ? kVlanTagBytes : 0);
   }
   /// Whether headers get mbufs of their own.
   [[nodiscard]] bool splits_frames() const noexcept { return splitting.cache != nullptr; }
@@ -100,9 +104,11 @@ struct alignas(kApart) RxRing : pollux::RxQueueDriver {
   Mbuf* chain_tail = nullptr;
   Chain chain = Chain::none;
   bool keeps_bad_frames = false;
+  bool drops_long_frames = false;  // of more than longest_good: the card has no limit that could be set
+  bool checks_length = false;      // either
   bool keeps_fcs = false;
   std::uint64_t bad_frame_count = 0;
-  /// Bytes of the longest good frame on the wire. The control thread writes it; bursts of a queue that keeps bad frames
+  /// Bytes of the longest good frame on the wire. The control thread writes it; bursts of a queue that checks lengths
   /// read it.
   std::atomic<std::uint32_t> longest_good{UINT32_MAX};
   Bar registers;
@@ -120,8 +126,8 @@ struct alignas(kApart) RxRing : pollux::RxQueueDriver {
 /// Takes the rest of a burst, one descriptor at a time. Handles frames in several buffers, frames with errors and an
 /// exhausted pool.
 std::uint32_t rx_slow(RxRing& ring, Mbuf** out, std::uint32_t limit) noexcept;
-/// Bursts that take one descriptor at a time, as `rx_slow`: of a queue that keeps bad frames, whose lengths are looked
-/// at, and of one whose card splits frames (RxQueueConfig::header_pool).
+/// Bursts that take one descriptor at a time, as `rx_slow`: of a queue whose frames' lengths are looked at, since it
+/// keeps bad frames or drops long ones, and of one whose card splits frames (RxQueueConfig::header_pool).
 std::uint32_t rx_burst_keeping(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
 std::uint32_t rx_burst_splitting(pollux::RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
 /// A burst whose short frames are copied (RxQueueConfig::copy_break).

@@ -244,6 +244,15 @@ void mark_bad_length(RxRing& ring, Mbuf& frame) noexcept {
   add_to(ring.bad_frame_count, std::uint64_t{1});
 }
 
+// Whether the program gets the frame. A long one is dropped here where the card has no limit that could be set.
+bool keep_by_length(RxRing& ring, Mbuf& frame) noexcept {
+  if (ring.keeps_bad_frames) mark_bad_length(ring, frame);
+  if (!ring.drops_long_frames || !ring.is_too_long(frame.packet_length(), MbufAccess::rx_high(frame))) return true;
+  add_to(ring.drops_.bad_length, std::uint64_t{1});
+  ring.cache_->free(frame);
+  return false;
+}
+
 template <RxHeaders Where>
 POLLUX_ALWAYS_INLINE std::uint32_t take_all(RxRing& ring, Mbuf** out, std::uint32_t limit) noexcept {
   std::uint32_t taken = 0;
@@ -254,10 +263,7 @@ POLLUX_ALWAYS_INLINE std::uint32_t take_all(RxRing& ring, Mbuf** out, std::uint3
       if (taken == 0) ring.tail.flush();
       break;
     }
-    if (outcome == RxOutcome::frame) {
-      if (ring.keeps_bad_frames) mark_bad_length(ring, *out[taken]);
-      ++taken;
-    }
+    if (outcome == RxOutcome::frame && (!ring.checks_length || keep_by_length(ring, *out[taken]))) ++taken;
     if (ring.tail.is_remote()) {
       advance<true>(ring, ring.next, 1);
     } else {

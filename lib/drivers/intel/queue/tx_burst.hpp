@@ -138,7 +138,7 @@ POLLUX_ALWAYS_INLINE std::uint32_t tx_burst_loop(TxRing& ring, Mbuf* const* mbuf
       if (has_request(mbufs[taken])) {
         sent = tx_send_requests(ring, mbufs + taken, count - taken, after);
         if (sent == 0) break;
-      } else if (tx_send_slow(ring, mbufs[taken], after) == TxOutcome::no_room) {
+      } else if (ring.send_slow(ring, mbufs[taken], after) == TxOutcome::no_room) {
         break;
       }
       next = after;

@@ -46,8 +46,11 @@ void IntelTxQueue::apply(IntelTxQueueSetup setup) noexcept {
   group_mask = group - 1;
   group_shift = static_cast<std::uint32_t>(std::countr_zero(group));
   tail = setup.tail;
-  fast_path = {.command = kWholeFrame + kMinFrame * kPerByte,
-               .per_byte = kPerByte,
+  format_ = setup.format;
+  send_slow = format_->send_slow;
+  send_request = format_->send_request;
+  fast_path = {.command = format_->whole_frame + kMinFrame * format_->per_byte,
+               .per_byte = format_->per_byte,
                .max_excess = setup.max_frame - kMinFrame,
                .context = setup.context.get()};
   set_up({.min_frame = kMinFrame, .max_frame = setup.max_frame, .offloads = setup.offloads}, std::move(setup.cache),
@@ -125,7 +128,7 @@ void IntelTxQueue::open_gate() noexcept { open_bursts(burst_function()); }
 IntelTxQueue::BurstFunction* IntelTxQueue::burst_function() const noexcept {
   const bool remote = tail.is_remote();
   const bool small = group_mask + 1 < kGroup;
-  switch (small ? BurstMode::scalar : best_of(mode_)) {
+  switch (small || !format_->has_simd ? BurstMode::scalar : best_of(mode_)) {
 #if defined(__x86_64__)
     case BurstMode::avx512: return tx_burst_avx512(remote);
     case BurstMode::avx2: return tx_burst_avx2(remote);

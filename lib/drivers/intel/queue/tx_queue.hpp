@@ -26,6 +26,7 @@ struct IntelTxQueueSetup {
   std::shared_ptr<MempoolCacheCore> cache;      ///< null: every buffer returns to its pool's shared list
   std::shared_ptr<const ContextState> context;  ///< mbufs of other Contexts are dropped
   BurstMode mode = BurstMode::best;             ///< one that the processor supports
+  const TxFormat* format = &kAdvancedTx;
 };
 
 /// A transmit queue of advanced descriptors: the control of a ring.
@@ -83,6 +84,7 @@ class IntelTxQueue final : public TxRing {
   /// How many slots, from the oldest in flight on, the card has read.
   [[nodiscard]] std::uint32_t slots_read() const noexcept;
 
+  const TxFormat* format_ = &kAdvancedTx;
   BurstMode mode_ = BurstMode::best;
   bool open_ = false;
   std::optional<std::uint32_t> stopped_at_;

@@ -191,7 +191,7 @@ std::uint32_t tx_send_requests(TxRing& ring, Mbuf* const* frames, std::uint32_t 
     ring.contexts.use(other);
     return sent;
   }
-  return tx_send_request(ring, frames[0], next) == TxOutcome::no_room ? 0 : 1;
+  return ring.send_request(ring, frames[0], next) == TxOutcome::no_room ? 0 : 1;
 }
 
 std::uint32_t tx_request_burst(TxRing& ring, Mbuf* const* mbufs, std::uint32_t count, TxBurstLoop* rest) noexcept {

@@ -308,4 +308,16 @@ std::uint64_t* prepare_request(TxDrops& drops, Mbuf& frame, const TxAbilities& c
   return prepare_most(drops, frame, request, card, command);
 }
 
+std::uint64_t* prepare_in_software(TxDrops& drops, Mbuf& frame, const TxAbilities& card, TxCommand& command) noexcept {
+  constexpr std::uint32_t kPossible = TxOffload::kChecksums | kTags;
+  TxOffload request = frame.tx_offload();
+  if ((request.flags & ~kPossible) != 0) return &drops.bad_offload;
+  if ((request.flags & kTags) != 0) {
+    if (!insert_tags(frame, request)) return &drops.no_headroom;
+    command.payload = frame.packet_length();
+  }
+  if (command.payload > card.max_frame) return &drops.too_long;
+  return compute_checksums(drops, frame);
+}
+
 }  // namespace pollux::drivers::intel

@@ -93,6 +93,12 @@ class TxContexts {
     repeats_[oldest] = {};
     return {command.context.lo, command.context.hi | index_bits(oldest)};
   }
+  /// For a card with one context, which no index selects.
+  [[nodiscard]] hw::intel::Descriptor replace_only(const TxCommand& command) noexcept {
+    *this = {};
+    known_[0] = command.context;
+    return command.context;
+  }
   void clear() noexcept { *this = {}; }
   void forget_repeats() noexcept { repeats_ = {}; }
   /// Whether a frame needed a context since the ring was empty. Only then are there slots without an mbuf.
@@ -172,6 +178,10 @@ struct TxAbilities {
 /// cannot be sent.
 [[nodiscard]] std::uint64_t* prepare_request(TxDrops& drops, Mbuf& frame, const TxAbilities& card,
                                              TxCommand& command) noexcept;
+
+/// The same without the card, for a request that it cannot fulfil: tags and checksums alone.
+[[nodiscard]] std::uint64_t* prepare_in_software(TxDrops& drops, Mbuf& frame, const TxAbilities& card,
+                                                 TxCommand& command) noexcept;
 
 /// The part of a request for the segmentation of TCP in a tunnel that the card's description of headers cannot tell.
 struct TunnelSegments {

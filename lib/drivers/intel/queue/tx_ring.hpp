@@ -24,6 +24,22 @@ struct TxFastPath {
   const ContextState* context = nullptr;  ///< the Context of the frames; checked builds compare it
 };
 
+struct TxRing;
+
+/// The result of one frame on the slow path.
+enum class TxOutcome : std::uint8_t { queued, dropped, no_room };
+/// Sends a frame on the slow path. Moves `next` past the slots it wrote.
+using TxSend = TxOutcome(TxRing& ring, Mbuf* frame, RingIndex& next) noexcept;
+
+/// How a card's transmit descriptors are written: what the fast path adds up, and the slow path's functions.
+struct TxFormat {
+  std::uint64_t whole_frame = 0;  ///< the high word of a frame in one buffer, without its length
+  std::uint64_t per_byte = 0;     ///< TxFastPath::per_byte
+  TxSend* send_slow = nullptr;
+  TxSend* send_request = nullptr;
+  bool has_simd = false;  ///< the SIMD bursts can write it
+};
+
 /// A transmit ring: all that bursts read and write. tx_burst.hpp has its fast path, tx_slow.cpp its slow path.
 /// IntelTxQueue sets it up and changes it while no burst runs.
 ///
@@ -75,6 +91,8 @@ struct alignas(kApart) TxRing : pollux::TxQueueDriver {
   std::array<std::uint8_t, kMaxGroups> contents{};
 
   // The slow path's.
+  TxSend* send_slow = nullptr;
+  TxSend* send_request = nullptr;
   TxContexts contexts;  // those that the card has
   bool card_inserts_tags = false;
   bool segments_tunnels = false;
@@ -107,13 +125,10 @@ POLLUX_ALWAYS_INLINE void put_descriptor(TxRing& ring, RingIndex& next, const hw
 
 // tx_slow.cpp
 
-/// The result of one frame on the slow path.
-enum class TxOutcome : std::uint8_t { queued, dropped, no_room };
-/// Sends chains, clones, external buffers and mbufs of other pools, and drops frames that cannot be sent. Moves
-/// `next` past the slots it wrote.
-TxOutcome tx_send_slow(TxRing& ring, Mbuf* frame, RingIndex& next) noexcept;
-/// The same for a frame with an offload request.
-TxOutcome tx_send_request(TxRing& ring, Mbuf* frame, RingIndex& next) noexcept;
+/// Advanced and extended descriptors. `send_slow` sends chains, clones, external buffers and mbufs of other pools, and
+/// drops frames that cannot be sent; `send_request` does the same for frames with an offload request.
+extern const TxFormat kAdvancedTx;
+extern const TxFormat kExtendedTx;
 /// An empty burst: reclaims sent buffers. Returns the number of slots that became free if `mbufs` is null, else 0.
 std::uint32_t tx_idle(TxRing& ring, Mbuf* const* mbufs) noexcept;
 /// Reclaims everything that the card has sent, also from a group that is not full.

@@ -4,6 +4,7 @@
 #include "base/compiler.hpp"
 #include "drivers/intel/queue/tx_ring.hpp"
 #include "hw/intel/descriptors.hpp"
+#include "hw/intel/extended_descriptors.hpp"
 #include "mem/context_state.hpp"
 #include "mem/ownership.hpp"
 #include "net/frame_size.hpp"
@@ -52,7 +53,56 @@ std::uint32_t longest(const TxOffload& request, std::uint32_t max_frame) noexcep
 // The most slots that a frame needs after prepare_request.
 std::uint32_t slots_with_tags(Mbuf& frame) noexcept { return slots_of(frame, kInsertedTags); }
 
-template <bool kRequest>
+/// Advanced descriptors in the slow path: a context for each of two indices, the packet's length in each descriptor.
+struct AdvancedDescriptors {
+  static POLLUX_ALWAYS_INLINE hw::intel::Descriptor data(std::uint64_t address, std::uint32_t bytes,
+                                                         std::uint32_t packet, std::uint64_t flags) noexcept {
+    return tx::data(address, bytes, packet, flags);
+  }
+  static POLLUX_ALWAYS_INLINE std::uint64_t* prepare(TxDrops& drops, Mbuf& frame, const TxAbilities& card,
+                                                     TxCommand& command) noexcept {
+    return prepare_request(drops, frame, card, command);
+  }
+  static POLLUX_ALWAYS_INLINE hw::intel::Descriptor replace(TxContexts& contexts, const TxCommand& command) noexcept {
+    return contexts.replace_oldest(command);
+  }
+  static POLLUX_ALWAYS_INLINE std::uint64_t flags(TxContexts& contexts, const TxCommand& command) noexcept {
+    return command.has_context ? command.flags | contexts.select(command) : 0;
+  }
+};
+
+/// Extended descriptors: one context, and a frame's tag in its data descriptors. Requests are not remembered.
+struct ExtendedDescriptors {
+  static POLLUX_ALWAYS_INLINE hw::intel::Descriptor data(std::uint64_t address, std::uint32_t bytes,
+                                                         std::uint32_t /*packet*/, std::uint64_t flags) noexcept {
+    return tx::extended::data(address, bytes, flags);
+  }
+  static std::uint64_t* prepare(TxDrops& drops, Mbuf& frame, const TxAbilities& card, TxCommand& command) noexcept {
+    constexpr std::uint32_t kFarthest = 255 - 16;  // offsets have eight bits; TCP's checksum is the last
+    const TxOffload& request = MbufAccess::tx_offload(frame);
+    const bool is_sctp = (request.flags & TxOffload::sctp_checksum) != 0;
+    if (is_sctp || (request.has_lengths() && request.l4_offset() > kFarthest)) {
+      return prepare_in_software(drops, frame, card, command);
+    }
+    std::uint64_t* const counter = prepare_request(drops, frame, card, command);
+    if (counter != nullptr || !command.has_context) return counter;
+    constexpr std::uint64_t kSums = tx::kInsertIpChecksum | tx::kInsertL4Checksum;
+    const tx::Context context = tx::context_of(command.context);
+    if ((command.flags & tx::kInsertVlan) != 0) {
+      command.flags |= std::uint64_t{context.vlan} << tx::extended::kTagShift;
+    }
+    command.has_context = (command.flags & kSums) != 0;
+    command.context = tx::extended::context(context);
+    command.repeats = false;
+    return nullptr;
+  }
+  static hw::intel::Descriptor replace(TxContexts& contexts, const TxCommand& command) noexcept {
+    return contexts.replace_only(command);
+  }
+  static std::uint64_t flags(TxContexts& /*contexts*/, const TxCommand& command) noexcept { return command.flags; }
+};
+
+template <class Format, bool kRequest>
 POLLUX_ALWAYS_INLINE std::uint64_t* check(TxRing& ring, Mbuf& frame, TxCommand& command) noexcept {
   TxDrops& drops = ring.drops_;
   if (kRequest && (MbufAccess::tx_offload(frame).flags & ~ring.limits().offloads) != 0) [[unlikely]]
@@ -84,7 +134,7 @@ POLLUX_ALWAYS_INLINE std::uint64_t* check(TxRing& ring, Mbuf& frame, TxCommand& 
   if (is_long && slots_with_tags(frame) > std::min(kMaxTsoSlots, ring.mask - 1)) return &drops.too_many_segments;
   if (has_empty) return &drops.bad_segment;
   command.payload = static_cast<std::uint32_t>(bytes);
-  return kRequest ? prepare_request(drops, frame,
+  return kRequest ? Format::prepare(drops, frame,
                                     {.max_frame = ring.limits().max_frame,
                                      .inserts_tags = ring.card_inserts_tags,
                                      .segments_tunnels = ring.segments_tunnels},
@@ -95,7 +145,8 @@ POLLUX_ALWAYS_INLINE std::uint64_t* check(TxRing& ring, Mbuf& frame, TxCommand& 
 }  // namespace
 
 std::uint64_t* tx_drop_counter(TxRing& ring, Mbuf& frame, TxCommand& command) noexcept {
-  return has_request(&frame) ? check<true>(ring, frame, command) : check<false>(ring, frame, command);
+  return has_request(&frame) ? check<AdvancedDescriptors, true>(ring, frame, command)
+                             : check<AdvancedDescriptors, false>(ring, frame, command);
 }
 
 POLLUX_COLD TxOutcome tx_drop(TxRing& ring, Mbuf& frame, std::uint64_t& counter) noexcept {
@@ -127,6 +178,7 @@ void move_reports(TxRing& ring, RingIndex first, RingIndex end) noexcept {
 namespace {
 
 // One slot for each segment. The copies of the ring's members stay in registers: no store can alias them.
+template <class Format>
 POLLUX_ALWAYS_INLINE void put_whole(TxRing& ring, RingIndex& next, Mbuf& frame, std::uint32_t payload,
                                     std::uint64_t flags) noexcept {
   hw::intel::Descriptor* const descriptors = ring.descriptors;
@@ -135,7 +187,7 @@ POLLUX_ALWAYS_INLINE void put_whole(TxRing& ring, RingIndex& next, Mbuf& frame, 
   RingIndex at = next;
   for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
     const std::uint32_t slot = at.slot(mask);
-    descriptors[slot] = tx::data(segment->data_iova(), segment->length(), payload, flags);
+    descriptors[slot] = Format::data(segment->data_iova(), segment->length(), payload, flags);
     slots[slot] = segment;
     ++at;
   }
@@ -143,13 +195,14 @@ POLLUX_ALWAYS_INLINE void put_whole(TxRing& ring, RingIndex& next, Mbuf& frame, 
 }
 
 // The last slot of a buffer has the mbuf, so that it is freed when all of it has been sent.
+template <class Format>
 POLLUX_COLD void put_split(TxRing& ring, RingIndex& next, Mbuf& frame, std::uint32_t payload,
                            std::uint64_t flags) noexcept {
   for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
     for (std::uint32_t at = 0; at < segment->length(); at += hw::intel::kTxSegmentMax) {
       const std::uint32_t left = segment->length() - at;
       put_descriptor(ring, next,
-                     tx::data(segment->data_iova() + at, std::min(left, hw::intel::kTxSegmentMax), payload, flags),
+                     Format::data(segment->data_iova() + at, std::min(left, hw::intel::kTxSegmentMax), payload, flags),
                      left <= hw::intel::kTxSegmentMax ? segment : nullptr);
     }
   }
@@ -159,7 +212,7 @@ POLLUX_COLD void invert_bits(TxRing& ring, RingIndex first, RingIndex end, std::
   for (RingIndex at = first; at != end; ++at) ring.descriptors[at.slot(ring.mask)].hi ^= bits;
 }
 
-template <bool kRequest>
+template <class Format, bool kRequest>
 POLLUX_ALWAYS_INLINE TxOutcome send_frame(TxRing& ring, Mbuf* frame, RingIndex& next) noexcept {
   if constexpr (ownership::kChecked) {
     if (!ownership::may_send(frame, *ring.context())) {
@@ -172,7 +225,8 @@ POLLUX_ALWAYS_INLINE TxOutcome send_frame(TxRing& ring, Mbuf* frame, RingIndex& 
     }
   }
   TxCommand command;
-  if (std::uint64_t* const counter = check<kRequest>(ring, *frame, command)) return tx_drop(ring, *frame, *counter);
+  if (std::uint64_t* const counter = check<Format, kRequest>(ring, *frame, command))
+    return tx_drop(ring, *frame, *counter);
   const std::uint32_t contexts = kRequest ? ring.contexts.slots_for(command) : 0;
   const bool is_split = kRequest && (command.flags & tx::kSegment) != 0;
   const std::uint32_t slots = (is_split ? slots_of(*frame) : frame->segments()) + contexts;
@@ -180,12 +234,12 @@ POLLUX_ALWAYS_INLINE TxOutcome send_frame(TxRing& ring, Mbuf* frame, RingIndex& 
   if (slots > free_slots(ring, next) && next == ring.next) tx_reclaim(ring);
   if (slots > free_slots(ring, next)) return TxOutcome::no_room;
   const RingIndex first = next;
-  if (contexts != 0) put_descriptor(ring, next, ring.contexts.replace_oldest(command), nullptr);
-  const std::uint64_t flags = kRequest && command.has_context ? command.flags | ring.contexts.select(command) : 0;
+  if (contexts != 0) put_descriptor(ring, next, Format::replace(ring.contexts, command), nullptr);
+  const std::uint64_t flags = kRequest ? Format::flags(ring.contexts, command) : 0;
   if (is_split) [[unlikely]] {
-    put_split(ring, next, *frame, command.payload, flags);
+    put_split<Format>(ring, next, *frame, command.payload, flags);
   } else {
-    put_whole(ring, next, *frame, command.payload, flags);
+    put_whole<Format>(ring, next, *frame, command.payload, flags);
   }
   if (kRequest && command.inverted != 0) [[unlikely]]
     invert_bits(ring, first + contexts, next, command.inverted);
@@ -233,15 +287,22 @@ POLLUX_ALWAYS_INLINE void free_between_gaps(TxRing& ring, std::uint32_t slots) n
   cache.set_first(cache.first - static_cast<std::uint32_t>(end - to));
 }
 
+template <class Format, bool kRequest>
+TxOutcome send_by_slow_path(TxRing& ring, Mbuf* frame, RingIndex& next) noexcept {
+  return send_frame<Format, kRequest>(ring, frame, next);
+}
+
 }  // namespace
 
-POLLUX_NOINLINE TxOutcome tx_send_slow(TxRing& ring, Mbuf* frame, RingIndex& next) noexcept {
-  return send_frame<false>(ring, frame, next);
-}
-
-POLLUX_NOINLINE TxOutcome tx_send_request(TxRing& ring, Mbuf* frame, RingIndex& next) noexcept {
-  return send_frame<true>(ring, frame, next);
-}
+const TxFormat kAdvancedTx{.whole_frame = TxRing::kWholeFrame,
+                           .per_byte = TxRing::kPerByte,
+                           .send_slow = &send_by_slow_path<AdvancedDescriptors, false>,
+                           .send_request = &send_by_slow_path<AdvancedDescriptors, true>,
+                           .has_simd = true};
+const TxFormat kExtendedTx{.whole_frame = tx::extended::kData | tx::kEndOfPacket,
+                           .per_byte = 1,
+                           .send_slow = &send_by_slow_path<ExtendedDescriptors, false>,
+                           .send_request = &send_by_slow_path<ExtendedDescriptors, true>};
 
 void free_each(TxRing& ring, RingIndex first, std::uint32_t count) noexcept {
   if (ring.has_spares) return;  // a forward path exchanges them for received buffers

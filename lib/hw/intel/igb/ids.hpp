@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "hw/intel/features.hpp"
+#include "hw/intel/gigabit/traits.hpp"
 #include "hw/intel/igb/limits.hpp"
 #include "hw/intel/igb/nvm.hpp"
 #include "hw/intel/igb/phy.hpp"
@@ -80,6 +81,11 @@ inline constexpr std::array<CardTraits, 9> kCards{{
     {.id = 0x1518, .name = "82576NS SerDes", .media = Media::serdes, .unread_counters = {}},
     {.id = 0x150D, .name = "82576 quad SerDes", .media = Media::serdes, .unread_counters = {}},
 }};
+
+/// What a card has in common with others of the family.
+[[nodiscard]] constexpr gigabit::FamilyTraits family_of(const CardTraits& card) noexcept {
+  return {.exact_addresses = card.exact_addresses, .phy = card.phy, .nvm = card.nvm, .features = card.features};
+}
 
 /// Where IVAR has the vectors of a queue.
 struct QueueEntry {

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "hw/intel/descriptors.hpp"
+#include "hw/intel/gigabit/limits.hpp"
 
 /// The limits of the 82576 itself, not of this library.
 namespace pollux::hw::igb {
@@ -12,11 +13,11 @@ namespace pollux::hw::igb {
 inline constexpr std::uint32_t kRxQueues = 16;
 inline constexpr std::uint32_t kTxQueues = 16;
 
-/// The registers are in BAR 0, which has 128 KiB (Linux igb maps it whole; QEMU, igb.c, IGB_MMIO size).
-inline constexpr std::uint32_t kRegisterBytes = 128 * 1024;
-inline constexpr std::uint32_t kRegisterBar = 0;
-/// BAR 3 holds the MSI-X table.
-inline constexpr std::uint32_t kMsixBar = 3;
+using gigabit::kMsixBar;
+using gigabit::kMulticastTableWords;
+using gigabit::kRegisterBar;
+using gigabit::kRegisterBytes;
+using gigabit::kVlanTableWords;
 
 using intel::kDescriptorBytes;
 using intel::kMaxFrameBytes;
@@ -40,10 +41,8 @@ inline constexpr std::uint32_t kMsixVectors = 25;
 
 /// 24 exact addresses (Linux igb and DPDK, E1000_RAR_ENTRIES_82576). Index 0 is the port's own.
 inline constexpr std::uint32_t kExactAddresses = 24;
-/// 32-bit words of the multicast and unicast hash filters and of the VLAN filter: 4096 bits each.
-inline constexpr std::uint32_t kMulticastTableWords = 128;
+/// 32-bit words of the unicast hash filter: 4096 bits.
 inline constexpr std::uint32_t kUnicastTableWords = 128;
-inline constexpr std::uint32_t kVlanTableWords = 128;
 /// RSS: 128 redirection entries, four per register, and a key of 40 bytes.
 inline constexpr std::uint32_t kRedirectionEntries = 128;
 inline constexpr std::uint32_t kRssKeyWords = 10;

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 
+#include "hw/intel/gigabit/registers.hpp"
 #include "hw/intel/igb/registers_control.hpp"
 #include "hw/intel/igb/registers_filter.hpp"
 #include "hw/intel/igb/registers_interrupt.hpp"
@@ -20,7 +21,7 @@ namespace pollux::hw::igb {
 
 /// Access to an 82576's registers. STATUS is read to flush writes and to detect removal: it has no side effect and is
 /// never all ones on a live card.
-using Registers = RegisterWindow<STATUS>;
+using gigabit::Registers;
 
 namespace detail {
 

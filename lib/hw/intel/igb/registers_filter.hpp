@@ -1,25 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include "hw/intel/gigabit/registers_filter.hpp"
 #include "pollux/device/register.hpp"
 
 /// Packet filters and the selection of receive queues. Offsets: Linux igb, e1000_regs.h; bits: e1000_82575.h and
 /// e1000_defines.h; aliases: QEMU, hw/net/e1000x_regs.h.
 namespace pollux::hw::igb {
 
-/// Exact-match filters for MAC addresses, in two blocks: 0 to 15 and 16 to 23.
-struct RAL : Register<RAL, 0x5400, Access::rw, Stride{8, 24, 16, 0x54E0}, Alias{0x0040, 8, 16}> {};
-struct RAH : Register<RAH, 0x5404, Access::rw, Stride{8, 24, 16, 0x54E4}, Alias{0x0044, 8, 16}> {
-  static constexpr Field ADDRESS{0, 16}, ASEL{16, 2};
-  static constexpr Field POOLSEL{18, 8};  ///< one bit per pool
-  static constexpr Bit AV{31};
-  POLLUX_FIELDS(ADDRESS, ASEL, POOLSEL, AV);
-};
+using gigabit::MTA;
+using gigabit::RAH;
+using gigabit::RAL;
+using gigabit::VFTA;
 
-/// Tables of 4096 bits: multicast hashes, unicast hashes, and VLANs (one bit per tag).
-struct MTA : Register<MTA, 0x5200, Access::rw, Stride{4, 128}, Alias{0x0200, 4, 128}> {};
 struct UTA : Register<UTA, 0xA000, Access::wo, Stride{4, 128}> {};
-struct VFTA : Register<VFTA, 0x5600, Access::rw, Stride{4, 128}, Alias{0x0600, 4, 128}> {};
 
 /// Selects how queues are chosen, and which headers RSS hashes.
 struct MRQC : Register<MRQC, 0x5818, Access::rw> {

@@ -128,8 +128,8 @@ class Semaphores {
 };
 
 /// A serial EEPROM at the pins of EECD: 512 bytes, addressed by 8 bits and bit 3 of the instruction, in pages of 8
-/// bytes. The protection in its status register outlives every reset. Instructions: hw/intel/igb/nvm.hpp; their use:
-/// DPDK e1000, e1000_nvm.c, e1000_read_nvm_spi and e1000_write_nvm_spi. [I-M-SPI]
+/// bytes. The protection in its status register outlives every reset. Instructions: hw/intel/gigabit/nvm.hpp; their
+/// use: DPDK e1000, e1000_nvm.c, e1000_read_nvm_spi and e1000_write_nvm_spi. [I-M-SPI]
 class NvmPins {
  public:
   static constexpr std::size_t kBytes = 512;

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "drivers/intel/igb/nvm.hpp"
+#include "drivers/intel/gigabit/nvm.hpp"
 
 #include <array>
 #include <numeric>
 #include <string>
 #include <vector>
 
-#include "drivers/intel/igb/filters.hpp"
-#include "drivers/intel/igb/semaphore.hpp"
-#include "hw/intel/igb/nvm.hpp"
+#include "drivers/intel/gigabit/addresses.hpp"
+#include "drivers/intel/gigabit/semaphore.hpp"
+#include "hw/intel/gigabit/nvm.hpp"
 #include "net/port_identity.hpp"
 
-namespace pollux::drivers::igb {
+namespace pollux::drivers::gigabit {
 namespace {
 
-namespace words = hw::igb::nvm;
+namespace words = hw::gigabit::nvm;
 
 /// The NVM has four clients: the card itself, both ports and firmware (82575 manual, p. 51). Linux, e1000_nvm.c,
 /// igb_poll_eerd_eewr_done, and DPDK wait as long for a word: 100,000 polls, 5 us apart.
@@ -26,7 +26,7 @@ constexpr Duration kSecondLook = milliseconds(10);
 
 // 82575 manual, "Signature and CRC Fields": write the address with START, wait for DONE, read DATA. All ones is a
 // failed read and must not be taken for a damaged word.
-Result<std::uint16_t> read_word(const IgbCard& card, std::uint16_t address) {
+Result<std::uint16_t> read_word(const GigabitCard& card, std::uint16_t address) {
   card.regs.write<reg::EERD>(reg::EERD::ADDR(address) | reg::EERD::START);
   reg::EERD::Value answer;
   const auto answered = [&] {
@@ -44,8 +44,8 @@ Result<std::uint16_t> read_word(const IgbCard& card, std::uint16_t address) {
 
 // [I-MAC] Linux, e1000_mac.c, igb_check_alt_mac_addr. There is no alternate address if the pointer is 0 or 0xFFFF, or
 // if the address is a multicast one.
-Result<std::optional<MacAddress>> alternate_mac(const IgbCard& card) {
-  const words::NvmTraits& nvm = card.traits->nvm;
+Result<std::optional<MacAddress>> alternate_mac(const GigabitCard& card) {
+  const words::NvmTraits& nvm = card.family.nvm;
   if (!nvm.alternate_mac_pointer) return std::optional<MacAddress>();
   std::array<std::uint16_t, 1> pointer{};
   if (auto read = read_nvm(card, *nvm.alternate_mac_pointer, pointer); !read) return pass_on(std::move(read));
@@ -59,11 +59,11 @@ Result<std::optional<MacAddress>> alternate_mac(const IgbCard& card) {
   return is_station_address(mac) ? std::optional(mac) : std::nullopt;
 }
 
-bool has_nvm(const IgbCard& card) { return card.regs.read<reg::EECD>().has(reg::EECD::PRES); }
+bool has_nvm(const GigabitCard& card) { return card.regs.read<reg::EECD>().has(reg::EECD::PRES); }
 
 }  // namespace
 
-Result<void> read_nvm(const IgbCard& card, std::uint16_t first, std::span<std::uint16_t> into) {
+Result<void> read_nvm(const GigabitCard& card, std::uint16_t first, std::span<std::uint16_t> into) {
   std::optional<SharedResource> held;
   Duration since{0};
   for (std::uint16_t& word : into) {
@@ -88,7 +88,7 @@ namespace {
 
 // [I-MAC] A reset clears RAL[0], and the card loads it from the NVM afterwards (82575 manual, p. 380). The second port
 // inverts the lowest bit of the words' address (DPDK, e1000_82540.c, e1000_read_mac_addr_82540, for older dual cards).
-Result<MacAddress> mac_in_nvm(const IgbCard& card) {
+Result<MacAddress> mac_in_nvm(const GigabitCard& card) {
   std::array<std::uint16_t, 3> address{};
   if (auto read = read_nvm(card, words::kMacAddress, address); !read) return pass_on(std::move(read));
   MacAddress mac = words::mac_address(address);
@@ -100,13 +100,13 @@ Result<MacAddress> mac_in_nvm(const IgbCard& card) {
 
 // Linux, e1000_nvm.c, igb_validate_nvm_checksum. Without an EEPROM nothing configures the PHY: Linux then runs a script
 // of PHY writes (e1000_phy.c, igb_phy_init_script_igp3). No such board is known, so the port is refused.
-Result<void> check_nvm(const IgbCard& card) {
+Result<void> check_nvm(const GigabitCard& card) {
   if (!has_nvm(card)) {
     return fail(
         ErrorCode::not_supported, fmt::format("{}: the card has no EEPROM (EECD.PRES is 0)", card.name),
         "use a card whose EEPROM configures its PHY and holds its address; on such a card the EEPROM is defective");
   }
-  std::vector<std::uint16_t> content(card.traits->nvm.checksum + std::size_t{1});
+  std::vector<std::uint16_t> content(card.family.nvm.checksum + std::size_t{1});
   if (auto read = read_nvm(card, 0, content); !read) return read;
   if (words::checksum_holds(content)) return {};
   // DPDK, igb_ethdev.c, eth_igb_dev_init: some parts fail the first time since their bus is in a sleep state.
@@ -117,11 +117,11 @@ Result<void> check_nvm(const IgbCard& card) {
   const auto sum = static_cast<std::uint16_t>(std::accumulate(content.begin(), content.end(), 0u));
   return fail(ErrorCode::device_fault,
               fmt::format("{}: the NVM's words 0x00 to {:#04x} sum to {:#06x}, not {:#06x}", card.name,
-                          card.traits->nvm.checksum, sum, words::kSum),
+                          card.family.nvm.checksum, sum, words::kSum),
               "the card's settings are damaged; rewrite its NVM with the vendor's tool");
 }
 
-Result<MacAddress> permanent_mac(const IgbCard& card) {
+Result<MacAddress> permanent_mac(const GigabitCard& card) {
   auto alternate = alternate_mac(card);
   if (!alternate) return pass_on(std::move(alternate));
   if (*alternate) return **alternate;
@@ -147,7 +147,7 @@ Result<MacAddress> permanent_mac(const IgbCard& card) {
 // selected while CS is low.
 namespace {
 
-namespace eeprom = hw::igb::eeprom;
+namespace eeprom = hw::gigabit::eeprom;
 
 /// Linux, igb_acquire_nvm: 1,000 polls (E1000_NVM_GRANT_ATTEMPTS), 5 us apart.
 constexpr Duration kGrantLimit = milliseconds(5);
@@ -163,12 +163,12 @@ std::uint16_t swapped(std::uint32_t word) noexcept {
 
 }  // namespace
 
-eeprom::Geometry NvmPins::geometry(const IgbCard& card) {
+eeprom::Geometry NvmPins::geometry(const GigabitCard& card) {
   const auto eecd = card.regs.read<reg::EECD>();
   return eeprom::geometry(eecd.get(reg::EECD::SIZE), eecd.has(reg::EECD::ADDR_BITS));
 }
 
-Result<NvmPins> NvmPins::acquire(const IgbCard& card) {
+Result<NvmPins> NvmPins::acquire(const GigabitCard& card) {
   auto resource = SharedResource::acquire(card, Shared::nvm);
   if (!resource) return pass_on(std::move(resource));
   NvmPins pins(card, *std::move(resource));
@@ -179,7 +179,7 @@ Result<NvmPins> NvmPins::acquire(const IgbCard& card) {
   return pins;
 }
 
-NvmPins::NvmPins(const IgbCard& card, SharedResource resource)
+NvmPins::NvmPins(const GigabitCard& card, SharedResource resource)
     : resource_(std::move(resource)), request_(card), geometry_(geometry(card)) {
   const auto now = read_with_retry<reg::EECD>(card);
   if (!now.all_ones()) drive(now.with(reg::EECD::REQ | reg::EECD::CS).without(reg::EECD::SK | reg::EECD::DI));
@@ -192,7 +192,7 @@ NvmPins::~NvmPins() {
 }
 
 void NvmPins::drive(reg::EECD::Value pins) {
-  const IgbCard& card = *request_.card;
+  const GigabitCard& card = *request_.card;
   pins_ = pins;
   card.regs.write<reg::EECD>(pins);
   card.regs.flush();
@@ -284,4 +284,4 @@ Result<void> NvmPins::write_status(std::uint8_t status) {
   return wait_ready();
 }
 
-}  // namespace pollux::drivers::igb
+}  // namespace pollux::drivers::gigabit

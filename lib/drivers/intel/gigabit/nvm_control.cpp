@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "drivers/intel/igb/nvm_control.hpp"
+#include "drivers/intel/gigabit/nvm_control.hpp"
 
 #include <algorithm>
 #include <array>
 #include <optional>
 
-#include "drivers/intel/igb/nvm.hpp"
-#include "hw/intel/igb/nvm.hpp"
+#include "drivers/intel/gigabit/nvm.hpp"
+#include "hw/intel/gigabit/nvm.hpp"
 
-namespace pollux::drivers::igb {
+namespace pollux::drivers::gigabit {
 namespace {
 
-namespace eeprom = hw::igb::eeprom;
-namespace layout = hw::igb::nvm;
+namespace eeprom = hw::gigabit::eeprom;
+namespace layout = hw::gigabit::nvm;
 
 /// The words that EERD.ADDR reaches. Linux, e1000_82575.c, igb_init_nvm_params_82575, reads a larger NVM by its pins,
 /// too.
@@ -46,7 +46,7 @@ std::uint32_t rest_of_page(std::uint32_t at, std::uint32_t page_bytes) {
 }  // namespace
 
 Result<void> NvmControl::expect_pins() const {
-  if (auto present = expect_present(card_); !present || card_.traits->features.nvm_pins) return present;
+  if (auto present = expect_present(card_); !present || card_.family.features.nvm_pins) return present;
   return fail(ErrorCode::not_supported,
               fmt::format("{}: the card has no EEPROM at its pins (it never sets EECD.GNT)", card_.name),
               "its NVM can only be read; write that of an in-process card or of a real one");
@@ -68,11 +68,11 @@ Result<void> NvmControl::check_range(std::uint32_t first, std::size_t count) con
 Result<NvmInfo> NvmControl::nvm_info() {
   if (auto present = expect_present(card_); !present) return pass_on(std::move(present));
   std::vector<std::uint16_t> words(layout::kTrackId + 2U);
-  if (auto read = igb::read_nvm(card_, 0, words); !read) return pass_on(std::move(read));
+  if (auto read = gigabit::read_nvm(card_, 0, words); !read) return pass_on(std::move(read));
   return NvmInfo{.words = NvmPins::geometry(card_).words,
                  .vendor_id = words[layout::kVendorId],
                  .device_id = words[layout::kDeviceId],
-                 .checksum_holds = layout::checksum_holds(std::span(words).first(card_.traits->nvm.checksum + 1U)),
+                 .checksum_holds = layout::checksum_holds(std::span(words).first(card_.family.nvm.checksum + 1U)),
                  .version = version_of(words[layout::kVersion], words[layout::kTrackId], words[layout::kTrackId + 1])};
 }
 
@@ -81,7 +81,7 @@ Result<std::vector<std::uint16_t>> NvmControl::read_nvm(std::uint32_t first, std
   if (auto fits = check_range(first, count); !fits) return pass_on(std::move(fits));
   if (first + count > kEerdWords) return read_by_pins(first, count);
   std::vector<std::uint16_t> words(count);
-  if (auto read = igb::read_nvm(card_, static_cast<std::uint16_t>(first), words); !read)
+  if (auto read = gigabit::read_nvm(card_, static_cast<std::uint16_t>(first), words); !read)
     return pass_on(std::move(read));
   return words;
 }
@@ -139,9 +139,9 @@ Result<void> NvmControl::check_protection(std::uint32_t end) const {
 }
 
 Result<std::uint16_t> NvmControl::checksum_after(const Words& wanted) const {
-  const std::uint32_t last = card_.traits->nvm.checksum;
+  const std::uint32_t last = card_.family.nvm.checksum;
   std::vector<std::uint16_t> content(last);
-  if (auto read = igb::read_nvm(card_, 0, content); !read) return pass_on(std::move(read));
+  if (auto read = gigabit::read_nvm(card_, 0, content); !read) return pass_on(std::move(read));
   for (std::uint32_t i = 0; i < wanted.words.size() && wanted.first + i < last; ++i) {
     content[wanted.first + i] = wanted.words[i];
   }
@@ -152,7 +152,7 @@ Result<std::uint16_t> NvmControl::checksum_after(const Words& wanted) const {
 Result<void> NvmControl::write_nvm(std::uint32_t first, std::span<const std::uint16_t> words) {
   if (auto usable = expect_pins(); !usable) return usable;
   if (auto fits = check_range(first, words.size()); !fits) return fits;
-  const std::uint32_t last = card_.traits->nvm.checksum;
+  const std::uint32_t last = card_.family.nvm.checksum;
   const auto end = static_cast<std::uint32_t>(first + words.size());
   const bool has_checksum = first <= last && last < end;
   const Words wanted{first, words};
@@ -219,4 +219,4 @@ Result<void> NvmControl::write_words(const Words& wanted) const {
   return {};
 }
 
-}  // namespace pollux::drivers::igb
+}  // namespace pollux::drivers::gigabit

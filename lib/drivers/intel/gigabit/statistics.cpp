@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "drivers/intel/igb/statistics.hpp"
+#include "drivers/intel/gigabit/statistics.hpp"
 
 #include <algorithm>
 #include <utility>
 
+#include "hw/intel/registers_queue.hpp"
 #include "net/frame_size.hpp"
 
-namespace pollux::drivers::igb {
-
-namespace reg = hw::igb;
+namespace pollux::drivers::gigabit {
 
 namespace {
 
@@ -21,11 +20,11 @@ std::uint64_t count_of(std::uint32_t read) noexcept { return read == ~std::uint3
 // [I-OCTETS] Reads the low half of a pair first; a read of the high half clears both (DPDK, igb_ethdev.c,
 // igb_read_stats_registers). Octets are read before frames, so that the FCS of every counted frame can be subtracted. A
 // frame that arrives in between makes the bytes too few until the next read, never too many.
-IgbStatistics::Values IgbStatistics::read() const {
-  Values values;
+CardStatistics::Values CardStatistics::read() const {
+  Values values{.card = std::vector<std::uint64_t>(counters_.size())};
   for (const bool pairs : {true, false}) {
-    for (std::size_t i = 0; i < kCardCounters.size(); ++i) {
-      const CardCounter& counter = kCardCounters[i];
+    for (std::size_t i = 0; i < counters_.size(); ++i) {
+      const CardCounter& counter = counters_[i];
       if (counter.pair != pairs || unread_[i]) continue;
       const std::uint64_t low = count_of(regs_.bar().read32(counter.offset));
       const std::uint64_t high = counter.pair ? count_of(regs_.bar().read32(counter.offset + 4)) : 0;
@@ -34,13 +33,13 @@ IgbStatistics::Values IgbStatistics::read() const {
   }
   for (std::uint32_t queue = 0; queue < std::min(used_queues_, queues_); ++queue) {
     // [I-RQDPC] 12 bits, so only a lower bound if more frames were dropped since the last read.
-    const auto dropped = regs_.read_and_clear<reg::RQDPC>(first_queue_ + queue);
-    if (!dropped.all_ones()) values.no_descriptor[queue] = dropped.get(reg::RQDPC::COUNT);
+    const auto dropped = regs_.read_and_clear<hw::intel::RQDPC>(first_queue_ + queue);
+    if (!dropped.all_ones()) values.no_descriptor[queue] = dropped.get(hw::intel::RQDPC::COUNT);
   }
   return values;
 }
 
-bool IgbStatistics::accumulate_locked() {
+bool CardStatistics::accumulate_locked() {
   if (!attached_) return false;
   const Values seen = read();
   // All ones from a removed card are not counts.
@@ -52,83 +51,83 @@ bool IgbStatistics::accumulate_locked() {
 
 // Accumulates the counters and updates the missed frames. The counters are read first: a delivered frame that they
 // count is in a ring by the time all of them have been read.
-void IgbStatistics::update_locked() {
+void CardStatistics::update_locked() {
   if (!accumulate_locked() || !missed_.needs_update() || !delivered_) return;
   if (const auto delivered = delivered_()) missed_.update(value("GPRC"), *delivered);
 }
 
 // Reads all counters once to clear them, since hardware does not initialise them: 82575 manual, p. 416; Linux,
 // e1000_82575.c, igb_clear_hw_cntrs_82575.
-void IgbStatistics::attach(const hw::igb::Registers& regs, const hw::igb::CardTraits& traits) {
+void CardStatistics::attach(const hw::gigabit::Registers& regs, std::span<const std::string_view> unread,
+                            std::uint32_t drop_counters) {
   const std::lock_guard lock(mutex_);
   regs_ = regs;
-  queues_ = std::min<std::uint32_t>(traits.queues, reg::kRxQueues);
-  for (std::size_t i = 0; i < kCardCounters.size(); ++i) {
-    const auto& unread = traits.unread_counters;
-    unread_[i] = std::find(unread.begin(), unread.end(), kCardCounters[i].name) != unread.end();
+  queues_ = std::min(drop_counters, kMaxQueues);
+  for (std::size_t i = 0; i < counters_.size(); ++i) {
+    unread_[i] = std::find(unread.begin(), unread.end(), counters_[i].name) != unread.end();
   }
   attached_ = true;
   static_cast<void>(read());
 }
 
-void IgbStatistics::accumulate() {
+void CardStatistics::accumulate() {
   const std::lock_guard lock(mutex_);
   accumulate_locked();
 }
 
-void IgbStatistics::discard() {
+void CardStatistics::discard() {
   const std::lock_guard lock(mutex_);
   if (attached_) static_cast<void>(read());
 }
 
-void IgbStatistics::detach() {
+void CardStatistics::detach() {
   const std::lock_guard lock(mutex_);
   attached_ = false;
 }
 
-void IgbStatistics::use_queues(std::uint32_t first, std::uint32_t count) {
+void CardStatistics::use_queues(std::uint32_t first, std::uint32_t count) {
   const std::lock_guard lock(mutex_);
   first_queue_ = first;
   used_queues_ = count;
 }
 
-void IgbStatistics::begin_receive(std::uint64_t delivered, bool may_wait, DeliveredFrames so_far) {
+void CardStatistics::begin_receive(std::uint64_t delivered, bool may_wait, DeliveredFrames so_far) {
   const std::lock_guard lock(mutex_);
   missed_.begin(value("GPRC"), delivered, may_wait, counted_no_descriptor());
   delivered_ = std::move(so_far);
 }
 
-void IgbStatistics::end_receive(std::uint64_t delivered) {
+void CardStatistics::end_receive(std::uint64_t delivered) {
   const std::lock_guard lock(mutex_);
   missed_.end(value("GPRC"), delivered, counted_no_descriptor());
   delivered_ = nullptr;
 }
 
-void IgbStatistics::frames_may_wait() {
+void CardStatistics::frames_may_wait() {
   const std::lock_guard lock(mutex_);
   missed_.frames_may_wait();
 }
 
-std::uint64_t IgbStatistics::value(std::string_view name) const {
-  for (std::size_t i = 0; i < kCardCounters.size(); ++i) {
-    if (kCardCounters[i].name == name) return total_.card[i];
+std::uint64_t CardStatistics::value(std::string_view name) const {
+  for (std::size_t i = 0; i < counters_.size(); ++i) {
+    if (counters_[i].name == name) return total_.card[i];
   }
   return 0;
 }
 
 /// The sum of RQDPC, a lower bound.
-std::uint64_t IgbStatistics::counted_no_descriptor() const {
+std::uint64_t CardStatistics::counted_no_descriptor() const {
   std::uint64_t counted = 0;
   for (const std::uint64_t queue : total_.no_descriptor) counted += queue;
   return counted;
 }
 
-std::uint64_t IgbStatistics::no_descriptor() const {
+std::uint64_t CardStatistics::no_descriptor() const {
   return std::max(missed_.no_descriptor(), counted_no_descriptor());
 }
 
 // Without the frames that firmware takes, which may be among the good ones and reach no queue.
-std::pair<std::uint64_t, std::vector<std::uint64_t>> IgbStatistics::counted_frames() {
+std::pair<std::uint64_t, std::vector<std::uint64_t>> CardStatistics::counted_frames() {
   const std::lock_guard lock(mutex_);
   const auto& dropped = total_.no_descriptor;
   return {value("GPRC") + value("MPC") - value("MGTPRC"), {dropped.begin(), dropped.end()}};
@@ -137,7 +136,7 @@ std::pair<std::uint64_t, std::vector<std::uint64_t>> IgbStatistics::counted_fram
 // The mapping follows Linux, igb_main.c, igb_update_stats, except that each sum includes all its parts, as if_link.h
 // defines it. RLEC includes undersized and oversized frames. SYMERRS counts symbols, not frames; RXERRC counts the
 // frames with such symbols.
-void IgbStatistics::fill(Stats& stats) {
+void CardStatistics::fill(Stats& stats) {
   const std::lock_guard lock(mutex_);
   update_locked();
   stats.rx_packets = value("GPRC");
@@ -160,15 +159,15 @@ void IgbStatistics::fill(Stats& stats) {
   }
 }
 
-void IgbStatistics::append(std::vector<Counter>& counters) {
+void CardStatistics::append(std::vector<Counter>& counters) {
   const std::lock_guard lock(mutex_);
   update_locked();
   counters.push_back({"rx_missed_packet_buffer", value("MPC")});
   counters.push_back({"rx_missed_no_descriptor", no_descriptor()});
   counters.push_back({"rx_missed_stopped", missed_.stopped()});
-  for (std::size_t i = 0; i < kCardCounters.size(); ++i) {
-    if (!unread_[i]) counters.push_back({std::string(kCardCounters[i].name), total_.card[i]});
+  for (std::size_t i = 0; i < counters_.size(); ++i) {
+    if (!unread_[i]) counters.push_back({std::string(counters_[i].name), total_.card[i]});
   }
 }
 
-}  // namespace pollux::drivers::igb
+}  // namespace pollux::drivers::gigabit

@@ -5,16 +5,16 @@
 #include <span>
 #include <vector>
 
-#include "drivers/intel/igb/card.hpp"
+#include "drivers/intel/gigabit/card.hpp"
 #include "pollux/net/nvm.hpp"
 
-namespace pollux::drivers::igb {
+namespace pollux::drivers::gigabit {
 
 /// The capability Nvm of a port: words are read through EERD and written through the pins of EECD. EEWR, which would
 /// write words, belongs to later cards (Linux, e1000_82575.c, igb_init_nvm_params_82575).
 class NvmControl final : public Nvm {
  public:
-  explicit NvmControl(const IgbCard& card) noexcept : card_(card) {}
+  explicit NvmControl(const GigabitCard& card) noexcept : card_(card) {}
 
   [[nodiscard]] Result<NvmInfo> nvm_info() override;
   [[nodiscard]] Result<std::vector<std::uint16_t>> read_nvm(std::uint32_t first, std::uint32_t count) override;
@@ -36,7 +36,7 @@ class NvmControl final : public Nvm {
   [[nodiscard]] Result<std::uint16_t> checksum_after(const Words& wanted) const;
   [[nodiscard]] Result<void> write_words(const Words& wanted) const;
 
-  const IgbCard& card_;
+  const GigabitCard& card_;
 };
 
-}  // namespace pollux::drivers::igb
+}  // namespace pollux::drivers::gigabit

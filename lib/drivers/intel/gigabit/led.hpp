@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <optional>
 
-#include "drivers/intel/igb/card.hpp"
+#include "drivers/intel/gigabit/card.hpp"
 #include "pollux/net/identify_led.hpp"
 
-namespace pollux::drivers::igb {
+namespace pollux::drivers::gigabit {
 
 /// The values of LEDCTL for each mode.
 struct LedValues {
@@ -25,14 +25,14 @@ struct LedValues {
 class Leds {
  public:
   /// `card` outlives this object.
-  explicit Leds(const IgbCard& card) noexcept : card_(card) {}
+  explicit Leds(const GigabitCard& card) noexcept : card_(card) {}
 
   /// Errors: device_removed, timeout (the NVM).
   [[nodiscard]] Result<void> write(LedMode mode);
 
  private:
-  const IgbCard& card_;
+  const GigabitCard& card_;
   std::optional<LedValues> values_;  // since a mode was not automatic
 };
 
-}  // namespace pollux::drivers::igb
+}  // namespace pollux::drivers::gigabit

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "drivers/intel/igb/link.hpp"
+#include "drivers/intel/gigabit/link.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -8,11 +8,11 @@
 
 #include <fmt/format.h>
 
-#include "drivers/intel/igb/phy.hpp"
-#include "hw/intel/igb/phy.hpp"
+#include "drivers/intel/gigabit/phy.hpp"
+#include "hw/intel/gigabit/phy.hpp"
 #include "net/config_check.hpp"
 
-namespace pollux::drivers::igb {
+namespace pollux::drivers::gigabit {
 namespace {
 
 std::uint32_t speed_of(reg::STATUS::Value status) {
@@ -51,7 +51,7 @@ Medium medium_of(reg::CTRL_EXT::Value mode, reg::MDIC::Value management) {
 
 // [I-MEDIA] Linux, e1000_82575.c, igb_set_sfp_media_type_82575 and igb_get_invariants_82575, also read the media from
 // CTRL_EXT.
-Result<void> check_link_mode(const IgbCard& card) {
+Result<void> check_link_mode(const GigabitCard& card) {
   const auto mode = read_with_retry<reg::CTRL_EXT>(card);
   if (card.regs.removed()) return fail_removed(card.name);
   if (mode.has(reg::CTRL_EXT::LINK_COPPER)) return {};
@@ -66,7 +66,7 @@ namespace {
 
 // Linux, e1000_82575.c, igb_setup_copper_link_82575, does the same: sets SLU, forces neither speed nor duplex, unless
 // the PHY is forced (e1000_phy.c, igb_phy_force_speed_duplex_setup). What is not forced is as after a reset.
-Result<void> set_link_up(const IgbCard& card, std::optional<LinkMode> forced) {
+Result<void> set_link_up(const GigabitCard& card, std::optional<LinkMode> forced) {
   const auto control = read_with_retry<reg::CTRL>(card);
   if (control.all_ones()) return fail_removed(card.name);
   auto next = control.with(reg::CTRL::SLU)
@@ -83,7 +83,7 @@ Result<void> set_link_up(const IgbCard& card, std::optional<LinkMode> forced) {
 
 // During a management session the link must not drop (82575 manual, p. 41, 3.8.1; DPDK, e1000_phy.c,
 // e1000_check_reset_block_generic), and the registers of a PHY that was not reset are those of the session.
-Result<void> use_link_of_session(const IgbCard& card, LoopbackMode loopback) {
+Result<void> use_link_of_session(const GigabitCard& card, LoopbackMode loopback) {
   if (loopback == LoopbackMode::phy) {
     return fail(ErrorCode::not_supported,
                 fmt::format("{}: a management session holds the link, so the PHY cannot loop", card.name),
@@ -95,7 +95,7 @@ Result<void> use_link_of_session(const IgbCard& card, LoopbackMode loopback) {
 }
 
 // [I-LOOPBACK] Linux, igb_ethtool.c, igb_integrated_phy_loopback: the MAC is forced to the PHY's speed and duplex mode.
-Result<void> start_phy_loopback(const IgbCard& card) {
+Result<void> start_phy_loopback(const GigabitCard& card) {
   if (auto looped = loop_phy(card); !looped) return looped;
   modify<reg::CTRL>(card, reg::CTRL::FRCSPD | reg::CTRL::FRCDPX | reg::CTRL::SPEED(2) | reg::CTRL::FD | reg::CTRL::SLU);
   return {};
@@ -103,11 +103,11 @@ Result<void> start_phy_loopback(const IgbCard& card) {
 
 }  // namespace
 
-bool session_holds_link(const IgbCard& card) {
+bool session_holds_link(const GigabitCard& card) {
   return read_with_retry<reg::MANC>(card).has(reg::MANC::BLK_PHY_RST_ON_IDE);
 }
 
-Result<void> start_link(const IgbCard& card, const LinkSetup& setup) {
+Result<void> start_link(const GigabitCard& card, const LinkSetup& setup) {
   const bool session = session_holds_link(card);
   if (card.regs.removed()) return fail_removed(card.name);
   if (session) return use_link_of_session(card, setup.loopback);
@@ -118,7 +118,7 @@ Result<void> start_link(const IgbCard& card, const LinkSetup& setup) {
   return setup.enabled ? set_up_phy(card, setup.config, setup.pause) : stop_phy(card);
 }
 
-Result<void> restart_link(const IgbCard& card, const LinkSetup& setup) {
+Result<void> restart_link(const GigabitCard& card, const LinkSetup& setup) {
   const bool session = session_holds_link(card);
   if (card.regs.removed()) return fail_removed(card.name);
   if (session || setup.loopback == LoopbackMode::phy) return {};
@@ -127,7 +127,7 @@ Result<void> restart_link(const IgbCard& card, const LinkSetup& setup) {
   return set_up_phy(card, setup.config, setup.pause);
 }
 
-Link read_link(const IgbCard& card) {
+Link read_link(const GigabitCard& card) {
   const auto status = card.regs.read<reg::STATUS>();
   if (status.all_ones() || !status.has(reg::STATUS::LU)) return {};
   return {.up = true,
@@ -138,7 +138,7 @@ Link read_link(const IgbCard& card) {
 
 namespace {
 
-namespace phy = hw::igb::phy;
+namespace phy = hw::gigabit::phy;
 
 constexpr std::uint32_t kWaterUnit = 16;
 
@@ -196,7 +196,7 @@ Result<FlowControlConfig> with_water_marks(const FlowControlConfig& config, std:
 // Linux, e1000_mac.c, igb_setup_link (address, type and time), igb_set_fc_watermarks and igb_force_mac_fc. FCRTV
 // repeats the pause frame when that much of its time is left: I210 datasheet, 3.7.5. Without a wish they are as after a
 // reset.
-Result<void> write_flow_control(const IgbCard& card, const FlowControlConfig& config, PauseModes modes) {
+Result<void> write_flow_control(const GigabitCard& card, const FlowControlConfig& config, PauseModes modes) {
   const bool wanted = config.pause.any();
   const std::uint32_t time = wanted ? config.pause_time : 0U;
   card.regs.write<reg::FCT>(reg::FCT::TYPE(wanted ? kPauseType : 0));
@@ -221,4 +221,4 @@ Result<void> write_flow_control(const IgbCard& card, const FlowControlConfig& co
   return {};
 }
 
-}  // namespace pollux::drivers::igb
+}  // namespace pollux::drivers::gigabit

@@ -6,12 +6,12 @@
 #include <span>
 #include <vector>
 
-#include "drivers/intel/igb/card.hpp"
-#include "drivers/intel/igb/semaphore.hpp"
-#include "hw/intel/igb/nvm.hpp"
+#include "drivers/intel/gigabit/card.hpp"
+#include "drivers/intel/gigabit/semaphore.hpp"
+#include "hw/intel/gigabit/nvm.hpp"
 #include "pollux/net/link.hpp"
 
-namespace pollux::drivers::igb {
+namespace pollux::drivers::gigabit {
 
 /// After this time who reads or writes releases the NVM for others. They take it away from an owner that holds it for a
 /// second.
@@ -20,28 +20,28 @@ inline constexpr Duration kHoldLimit = milliseconds(200);
 inline constexpr Duration kPauseForOthers = milliseconds(10);
 
 /// Reads NVM words from `first` on. Errors: device_removed, timeout.
-[[nodiscard]] Result<void> read_nvm(const IgbCard& card, std::uint16_t first, std::span<std::uint16_t> words);
+[[nodiscard]] Result<void> read_nvm(const GigabitCard& card, std::uint16_t first, std::span<std::uint16_t> words);
 
 /// Checks that there is an NVM, and its checksum. Errors: not_supported (the card has no NVM), device_fault (the NVM is
 /// damaged, and so are the settings that the card loaded from it), device_removed, timeout.
-[[nodiscard]] Result<void> check_nvm(const IgbCard& card);
+[[nodiscard]] Result<void> check_nvm(const GigabitCard& card);
 
 /// The port's permanent address: the alternate one if the NVM names one, otherwise the one that the card loaded into
 /// RAL[0] and RAH[0] at reset, otherwise the one in the NVM's words. An invalid address is replaced by a random,
 /// locally administered one, with a warning. Call it after a reset. Errors: device_removed, timeout.
-[[nodiscard]] Result<MacAddress> permanent_mac(const IgbCard& card);
+[[nodiscard]] Result<MacAddress> permanent_mac(const GigabitCard& card);
 
 /// The serial EEPROM at the pins of EECD, which this object has for itself until it is destroyed. Others wait
 /// meanwhile: destroy it after less than a second (SharedResource).
 class NvmPins {
  public:
   /// Acquires Shared::nvm, then the pins. Errors: those of SharedResource::acquire; timeout (EECD.GNT).
-  [[nodiscard]] static Result<NvmPins> acquire(const IgbCard& card);
+  [[nodiscard]] static Result<NvmPins> acquire(const GigabitCard& card);
   NvmPins(NvmPins&&) = default;
   NvmPins& operator=(NvmPins&&) = delete;
   ~NvmPins();
 
-  [[nodiscard]] static hw::igb::eeprom::Geometry geometry(const IgbCard& card);
+  [[nodiscard]] static hw::gigabit::eeprom::Geometry geometry(const GigabitCard& card);
 
   /// Errors of all: device_removed, timeout (the EEPROM stays busy).
   [[nodiscard]] Result<std::uint8_t> status();
@@ -55,12 +55,12 @@ class NvmPins {
  private:
   /// Holds EECD.REQ; the moved-from one does not.
   struct Request {
-    const IgbCard* card = nullptr;
-    explicit Request(const IgbCard& owner) noexcept : card(&owner) {}
+    const GigabitCard* card = nullptr;
+    explicit Request(const GigabitCard& owner) noexcept : card(&owner) {}
     Request(Request&& other) noexcept : card(std::exchange(other.card, nullptr)) {}
   };
 
-  NvmPins(const IgbCard& card, SharedResource resource);
+  NvmPins(const GigabitCard& card, SharedResource resource);
 
   void drive(reg::EECD::Value pins);
   void select(bool low);
@@ -73,8 +73,8 @@ class NvmPins {
 
   SharedResource resource_;  // released after the pins
   Request request_;
-  hw::igb::eeprom::Geometry geometry_;
+  hw::gigabit::eeprom::Geometry geometry_;
   reg::EECD::Value pins_;  // as last written
 };
 
-}  // namespace pollux::drivers::igb
+}  // namespace pollux::drivers::gigabit

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "drivers/intel/igb/phy.hpp"
+#include "drivers/intel/gigabit/phy.hpp"
 
 #include <algorithm>
 #include <array>
 
-#include "drivers/intel/igb/semaphore.hpp"
-#include "hw/intel/igb/phy.hpp"
+#include "drivers/intel/gigabit/semaphore.hpp"
+#include "hw/intel/gigabit/phy.hpp"
 
-namespace pollux::drivers::igb {
+namespace pollux::drivers::gigabit {
 namespace {
 
-namespace phy = hw::igb::phy;
+namespace phy = hw::gigabit::phy;
 
 /// DPDK e1000, e1000_phy.c, e1000_read_phy_reg_mdic: 1,920 polls, 50 us apart.
 constexpr Duration kAccessLimit = milliseconds(96);
 
 // [I-PHYADDR] Linux, e1000_phy.c, igb_read_phy_reg_mdic and igb_write_phy_reg_mdic.
-Result<reg::MDIC::Value> access(const IgbCard& card, std::uint32_t address, std::uint32_t number,
+Result<reg::MDIC::Value> access(const GigabitCard& card, std::uint32_t address, std::uint32_t number,
                                 reg::MDIC::Setting operation) {
   card.regs.write<reg::MDIC>(operation | reg::MDIC::REGADD(number) | reg::MDIC::PHYADD(address));
   reg::MDIC::Value answer;
@@ -39,45 +39,48 @@ Result<reg::MDIC::Value> access(const IgbCard& card, std::uint32_t address, std:
   return answer;
 }
 
-// The registers from 16 on have pages. Register 31 selects one (Linux, e1000_phy.c, igb_read_phy_reg_igp).
-Result<void> select_page(const IgbCard& card, const MdioRegister& which) {
-  if (which.number < phy::kFirstPaged || which.number == phy::kPageSelect) return {};
-  if (which.address != card.traits->phy.address) return {};  // another PHY may have something else in register 31
-  const std::uint32_t selection = which.page << phy::kPageShift | which.number;
-  auto selected = access(card, which.address, phy::kPageSelect, reg::MDIC::WRITE | reg::MDIC::DATA(selection));
+// The registers from 16 on have pages. Linux igb, e1000_phy.c, igb_read_phy_reg_igp; e1000e, phy.c,
+// e1000e_read_phy_reg_bm2.
+Result<void> select_page(const GigabitCard& card, const MdioRegister& which) {
+  const phy::Paging& paging = card.family.phy.paging;
+  if (which.number < phy::kFirstPaged || which.number == paging.select) return {};
+  if (which.address != card.family.phy.address) return {};  // another PHY may have something else there
+  const std::uint32_t number = which.number & ((1U << paging.shift) - 1);
+  const std::uint32_t selection = which.page << paging.shift | number;
+  auto selected = access(card, which.address, paging.select, reg::MDIC::WRITE | reg::MDIC::DATA(selection));
   if (!selected) return pass_on(std::move(selected));
   return {};
 }
 
-MdioRegister internal(const IgbCard& card, std::uint32_t number) {
-  return {.address = card.traits->phy.address, .number = number};
+MdioRegister internal(const GigabitCard& card, std::uint32_t number) {
+  return {.address = card.family.phy.address, .number = number};
 }
 
 }  // namespace
 
-Result<std::uint16_t> read_mdio(const IgbCard& card, const MdioRegister& which) {
+Result<std::uint16_t> read_mdio(const GigabitCard& card, const MdioRegister& which) {
   if (auto selected = select_page(card, which); !selected) return pass_on(std::move(selected));
   auto answer = access(card, which.address, which.number, reg::MDIC::READ);
   if (!answer) return pass_on(std::move(answer));
   return static_cast<std::uint16_t>(answer->get(reg::MDIC::DATA));
 }
 
-Result<void> write_mdio(const IgbCard& card, const MdioRegister& which, std::uint16_t value) {
+Result<void> write_mdio(const GigabitCard& card, const MdioRegister& which, std::uint16_t value) {
   if (auto selected = select_page(card, which); !selected) return selected;
   auto answer = access(card, which.address, which.number, reg::MDIC::WRITE | reg::MDIC::DATA(value));
   if (!answer) return pass_on(std::move(answer));
   return {};
 }
 
-Result<std::uint16_t> read_phy(const IgbCard& card, std::uint32_t number) {
+Result<std::uint16_t> read_phy(const GigabitCard& card, std::uint32_t number) {
   return read_mdio(card, internal(card, number));
 }
 
-Result<void> write_phy(const IgbCard& card, std::uint32_t number, std::uint16_t value) {
+Result<void> write_phy(const GigabitCard& card, std::uint32_t number, std::uint16_t value) {
   return write_mdio(card, internal(card, number), value);
 }
 
-Result<void> modify_phy(const IgbCard& card, std::uint32_t number, unsigned clear, unsigned set) {
+Result<void> modify_phy(const GigabitCard& card, std::uint32_t number, unsigned clear, unsigned set) {
   auto value = read_phy(card, number);
   if (!value) return pass_on(std::move(value));
   return write_phy(card, number, static_cast<std::uint16_t>((*value & ~clear) | set));
@@ -94,10 +97,18 @@ constexpr Duration kConfigurationLimit = milliseconds(100);
 /// Linux, e1000_phy.c, igb_copper_link_setup_igp: time for the MAC to configure the PHY from the NVM.
 constexpr Duration kConfigurationTime = milliseconds(100);
 
-reg::EEMNGCTL::Setting configured_bit(const IgbCard& card) {
+reg::EEMNGCTL::Setting configured_bit(const GigabitCard& card) {
   static constexpr std::array<reg::EEMNGCTL::Setting, 4> kDone{reg::EEMNGCTL::CFG_DONE_0, reg::EEMNGCTL::CFG_DONE_1,
                                                                reg::EEMNGCTL::CFG_DONE_2, reg::EEMNGCTL::CFG_DONE_3};
   return kDone[card.regs.read<reg::STATUS>().get(reg::STATUS::LAN_ID)];
+}
+
+void wait_for_configuration(const GigabitCard& card) {
+  const auto done = configured_bit(card);
+  const auto configured = wait_for(
+      card, "EEMNGCTL.CFG_DONE after a reset of the PHY", kConfigurationLimit,
+      [&] { return card.regs.read<reg::EEMNGCTL>().has(done); }, milliseconds(1));
+  if (!configured) card.log(LogLevel::debug, "the card does not report that it has configured its PHY; continuing");
 }
 
 /// An identified PHY.
@@ -106,7 +117,7 @@ struct FoundPhy {
   std::uint32_t id;
 };
 
-Result<FoundPhy> find_phy(const IgbCard& card) {
+Result<FoundPhy> find_phy(const GigabitCard& card) {
   auto high = read_phy(card, phy::kId1);
   if (!high) return pass_on(std::move(high));
   auto low = read_phy(card, phy::kId2);
@@ -114,7 +125,7 @@ Result<FoundPhy> find_phy(const IgbCard& card) {
   const std::uint32_t id = std::uint32_t{*high} << 16 | *low;
   if (id == 0 || id == 0xFFFFFFFF) {
     return fail(ErrorCode::device_fault,
-                fmt::format("{}: no PHY answers at address {}", card.name, card.traits->phy.address),
+                fmt::format("{}: no PHY answers at address {}", card.name, card.family.phy.address),
                 "only copper ports are supported; on a copper port, the PHY is defective");
   }
   return FoundPhy{&phy_kind(card, id), id};
@@ -130,7 +141,7 @@ unsigned advertisement(const LinkModes& modes) noexcept {
 }
 
 // IEEE 802.3 clause 28, as in DPDK e1000, e1000_phy.c, e1000_phy_setup_autoneg.
-Result<void> advertise(const IgbCard& card, const LinkModes& modes, std::uint16_t pause) {
+Result<void> advertise(const GigabitCard& card, const LinkModes& modes, std::uint16_t pause) {
   auto advertised = write_phy(card, phy::kAdvertise, static_cast<std::uint16_t>(advertisement(modes) | pause));
   if (!advertised) return advertised;
   // The roles of master and slave are negotiated (Linux, e1000_phy.c, igb_copper_link_setup_igp).
@@ -146,14 +157,14 @@ constexpr unsigned kMode = phy::kControlAutonegotiate | phy::kControlRestart | p
 
 // [I-LINK] Linux, e1000_phy.c, igb_copper_link_autoneg and igb_power_up_phy_copper. QEMU's igb sets STATUS.LU 500 ms
 // after this write (igb_core.c, igb_set_phy_ctrl). The mode, which negotiation ignores, is that after a reset.
-Result<void> restart(const IgbCard& card) {
+Result<void> restart(const GigabitCard& card) {
   return modify_phy(
       card, phy::kControl, kUnwanted | kMode,
       phy::kControlAutonegotiate | phy::kControlRestart | phy::kControlSpeedHigh | phy::kControlFullDuplex);
 }
 
 // Linux, e1000_phy.c, igb_phy_force_speed_duplex_setup.
-Result<void> force(const IgbCard& card, LinkMode mode) {
+Result<void> force(const GigabitCard& card, LinkMode mode) {
   unsigned bits = speed_of(mode) == 100 ? unsigned{phy::kControlSpeedLow} : 0U;
   if (duplex_of(mode) == Duplex::full) bits |= phy::kControlFullDuplex;
   return modify_phy(card, phy::kControl, kUnwanted | kMode, bits);
@@ -171,7 +182,7 @@ LinkModes modes_of(std::uint16_t abilities, std::uint16_t gigabit) {
 }
 
 // Registers 5, 6 and 10: IEEE 802.3, clause 22.
-Result<PartnerAbilities> read_partner(const IgbCard& card) {
+Result<PartnerAbilities> read_partner(const GigabitCard& card) {
   const auto abilities = read_phy(card, phy::kPartner);
   if (!abilities) return tl::unexpected<Error>(abilities.error());
   const auto expansion = read_phy(card, phy::kExpansion);
@@ -188,7 +199,7 @@ Result<PartnerAbilities> read_partner(const IgbCard& card) {
 
 // [I-CFGDONE] Linux, e1000_phy.c, igb_phy_hw_reset, and e1000_82575.c, igb_get_cfg_done_82575, which only logs a
 // timeout. The firmware may need the PHY meanwhile, so Shared::phy is held during the reset only.
-Result<void> reset_phy(const IgbCard& card) {
+Result<void> reset_phy(const GigabitCard& card) {
   {
     auto acquired = SharedResource::acquire(card, Shared::phy);
     if (!acquired) return pass_on(std::move(acquired));
@@ -199,24 +210,20 @@ Result<void> reset_phy(const IgbCard& card) {
     card.regs.flush();
     card.clock().sleep_for(kResetRecovery);
   }
-  const auto done = configured_bit(card);
-  const auto configured = wait_for(
-      card, "EEMNGCTL.CFG_DONE after a reset of the PHY", kConfigurationLimit,
-      [&] { return card.regs.read<reg::EEMNGCTL>().has(done); }, milliseconds(1));
+  if (card.family.phy.reports_configuration) wait_for_configuration(card);
   if (card.regs.removed()) return fail_removed(card.name);
-  if (!configured) card.log(LogLevel::debug, "the card does not report that it has configured its PHY; continuing");
   card.clock().sleep_for(kConfigurationTime);
   return {};
 }
 
-Result<void> loop_phy(const IgbCard& card) {
+Result<void> loop_phy(const GigabitCard& card) {
   auto acquired = SharedResource::acquire(card, Shared::phy);
   if (!acquired) return pass_on(std::move(acquired));
   if (auto found = find_phy(card); !found) return pass_on(std::move(found));
   return write_phy(card, phy::kControl, phy::kControlLoopback | phy::kControlFullDuplex | phy::kControlSpeedHigh);
 }
 
-Result<void> set_up_phy(const IgbCard& card, const LinkConfig& config, std::uint16_t pause) {
+Result<void> set_up_phy(const GigabitCard& card, const LinkConfig& config, std::uint16_t pause) {
   auto acquired = SharedResource::acquire(card, Shared::phy);
   if (!acquired) return pass_on(std::move(acquired));
   auto found = find_phy(card);
@@ -231,19 +238,19 @@ Result<void> set_up_phy(const IgbCard& card, const LinkConfig& config, std::uint
 }
 
 // Linux, e1000_phy.c, igb_power_down_phy_copper.
-Result<void> stop_phy(const IgbCard& card) {
+Result<void> stop_phy(const GigabitCard& card) {
   auto acquired = SharedResource::acquire(card, Shared::phy);
   if (!acquired) return pass_on(std::move(acquired));
   return modify_phy(card, phy::kControl, phy::kControlRestart | phy::kControlReset, phy::kControlPowerDown);
 }
 
-Result<std::uint16_t> partner_abilities(const IgbCard& card) {
+Result<std::uint16_t> partner_abilities(const GigabitCard& card) {
   auto acquired = SharedResource::acquire(card, Shared::phy);
   if (!acquired) return pass_on(std::move(acquired));
   return read_phy(card, phy::kPartner);
 }
 
-Result<PhyReport> report_phy(const IgbCard& card, bool link_up) {
+Result<PhyReport> report_phy(const GigabitCard& card, bool link_up) {
   auto acquired = SharedResource::acquire(card, Shared::phy);
   if (!acquired) return pass_on(std::move(acquired));
   auto found = find_phy(card);
@@ -266,8 +273,8 @@ class GenericPhy final : public PhyKind {
  public:
   [[nodiscard]] std::string_view name() const noexcept override { return "generic (IEEE 802.3, clause 22)"; }
   [[nodiscard]] bool has_pages() const noexcept override { return false; }
-  [[nodiscard]] Result<void> prepare(const IgbCard& /*card*/, bool /*forced*/) const override { return {}; }
-  [[nodiscard]] Result<CableReport> cable(const IgbCard& /*card*/) const override { return CableReport{}; }
+  [[nodiscard]] Result<void> prepare(const GigabitCard& /*card*/, bool /*forced*/) const override { return {}; }
+  [[nodiscard]] Result<CableReport> cable(const GigabitCard& /*card*/) const override { return CableReport{}; }
 };
 
 /// The internal PHY of the 82576.
@@ -275,14 +282,14 @@ class Igp03 final : public PhyKind {
  public:
   [[nodiscard]] std::string_view name() const noexcept override { return "IGP03"; }
   [[nodiscard]] bool has_pages() const noexcept override { return true; }
-  [[nodiscard]] Result<void> prepare(const IgbCard& card, bool forced) const override;
-  [[nodiscard]] Result<CableReport> cable(const IgbCard& card) const override;
+  [[nodiscard]] Result<void> prepare(const GigabitCard& card, bool forced) const override;
+  [[nodiscard]] Result<CableReport> cable(const GigabitCard& card) const override;
 };
 
 // Linux, e1000_phy.c, igb_copper_link_setup_igp, and DPDK, e1000_phy.c, e1000_copper_link_setup_igp: without low-power
 // link-up in D0, which would advertise 10 Mb/s only; MDI or MDI-X is selected automatically, but a forced mode needs
 // MDI (igb_phy_force_speed_duplex_igp).
-Result<void> Igp03::prepare(const IgbCard& card, bool forced) const {
+Result<void> Igp03::prepare(const GigabitCard& card, bool forced) const {
   if (auto full_power = modify_phy(card, phy::kPowerManagement, phy::kLowPowerD0, 0); !full_power) return full_power;
   const unsigned choice = forced ? 0U : phy::kPortControlAutoMdix;
   return modify_phy(card, phy::kPortControl, phy::kPortControlMdix | phy::kPortControlAutoMdix, choice);
@@ -296,10 +303,10 @@ std::optional<unsigned> metres_of_gain(unsigned gain) {
 
 // [I-CABLE] Linux, e1000_phy.c, igb_get_cable_length_igp_2: the mean of the four channels without the longest and the
 // shortest, give or take 15 m.
-Result<std::optional<CableLength>> cable_length(const IgbCard& card) {
+Result<std::optional<CableLength>> cable_length(const GigabitCard& card) {
   std::array<unsigned, phy::kGainPages.size()> metres{};
   for (std::size_t channel = 0; channel < metres.size(); ++channel) {
-    const auto gain = read_mdio(card, {card.traits->phy.address, phy::kGainPages[channel], phy::kGain});
+    const auto gain = read_mdio(card, {card.family.phy.address, phy::kGainPages[channel], phy::kGain});
     if (!gain) return tl::unexpected<Error>(gain.error());
     const auto known = metres_of_gain(static_cast<unsigned>(*gain) >> phy::kGainShift);
     if (!known) return std::optional<CableLength>();
@@ -315,7 +322,7 @@ Result<std::optional<CableLength>> cable_length(const IgbCard& card) {
 // Linux, e1000_phy.c, igb_get_phy_info_igp and igb_check_polarity_igp. There is no polarity at 100 Mb/s. QEMU's PHY has
 // no pages: its register 17 answers on all of them, and register 20, which has the polarity at 1000 Mb/s, on none. So a
 // PHY without that register is not asked for the length.
-Result<CableReport> Igp03::cable(const IgbCard& card) const {
+Result<CableReport> Igp03::cable(const GigabitCard& card) const {
   const auto status = read_phy(card, phy::kPortStatus);
   if (!status) return tl::unexpected<Error>(status.error());
   CableReport report{.mdix = (*status & phy::kPortMdix) != 0, .polarity_reversed = {}, .length = {}};
@@ -323,7 +330,7 @@ Result<CableReport> Igp03::cable(const IgbCard& card) const {
     report.polarity_reversed = (*status & phy::kPortPolarityReversed) != 0;
     return report;
   }
-  const auto polarity = read_mdio(card, {card.traits->phy.address, phy::kPcsPage, phy::kPcsInit});
+  const auto polarity = read_mdio(card, {card.family.phy.address, phy::kPcsPage, phy::kPcsInit});
   if (!polarity && polarity.error().code == ErrorCode::device_fault) return report;
   if (!polarity) return tl::unexpected<Error>(polarity.error());
   report.polarity_reversed = (*polarity & phy::kPcsPolarityReversed) != 0;
@@ -336,11 +343,11 @@ Result<CableReport> Igp03::cable(const IgbCard& card) const {
 }  // namespace
 
 // [I-PHYID]
-const PhyKind& phy_kind(const IgbCard& card, std::uint32_t id) noexcept {
+const PhyKind& phy_kind(const GigabitCard& card, std::uint32_t id) noexcept {
   static const GenericPhy generic{};
   static const Igp03 igp03{};
-  if ((id & phy::kIdMask) == card.traits->phy.id) return igp03;
+  if ((id & phy::kIdMask) == card.family.phy.id) return igp03;
   return generic;
 }
 
-}  // namespace pollux::drivers::igb
+}  // namespace pollux::drivers::gigabit

@@ -3,18 +3,18 @@
 
 #include <cstdint>
 
-#include "drivers/intel/igb/card.hpp"
-#include "drivers/intel/igb/phy.hpp"
+#include "drivers/intel/gigabit/card.hpp"
+#include "drivers/intel/gigabit/phy.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/net/flow_control.hpp"
 #include "pollux/net/link.hpp"
 #include "pollux/net/link_control.hpp"
 #include "pollux/net/loopback.hpp"
 
-namespace pollux::drivers::igb {
+namespace pollux::drivers::gigabit {
 
 /// Error not_supported if the port is not set to its internal copper PHY.
-[[nodiscard]] Result<void> check_link_mode(const IgbCard& card);
+[[nodiscard]] Result<void> check_link_mode(const GigabitCard& card);
 
 /// What the link of a port is set to.
 struct LinkSetup {
@@ -27,19 +27,19 @@ struct LinkSetup {
 };
 
 /// True while a management session of the firmware holds the link.
-[[nodiscard]] bool session_holds_link(const IgbCard& card);
+[[nodiscard]] bool session_holds_link(const GigabitCard& card);
 
 /// Starts the link. Takes at most about 200 ms. During a management session of the firmware, it uses the existing
 /// link and does not touch the PHY. The MAC uses the speed and duplex that the PHY negotiates, or the forced ones; flow
 /// control is off. Returns before the link is up. Errors: those of `reset_phy` and `set_up_phy`.
-[[nodiscard]] Result<void> start_link(const IgbCard& card, const LinkSetup& setup);
+[[nodiscard]] Result<void> start_link(const GigabitCard& card, const LinkSetup& setup);
 
 /// Applies another setup to a link that was started; flow control is off afterwards. Does nothing while a management
 /// session or a loopback holds the link. Errors: those of `set_up_phy`.
-[[nodiscard]] Result<void> restart_link(const IgbCard& card, const LinkSetup& setup);
+[[nodiscard]] Result<void> restart_link(const GigabitCard& card, const LinkSetup& setup);
 
 /// Reads the link from STATUS. A removed card has no link.
-[[nodiscard]] Link read_link(const IgbCard& card);
+[[nodiscard]] Link read_link(const GigabitCard& card);
 
 /// The bits of the PHY's advertisement for a wish. IEEE 802.3, table 28B-2.
 [[nodiscard]] std::uint16_t pause_advertisement(PauseModes wish) noexcept;
@@ -53,6 +53,7 @@ struct LinkSetup {
                                                          std::uint32_t frame, std::string_view port);
 
 /// Obeys and sends pause frames as `modes` says. `config` has its water marks. Error device_removed.
-[[nodiscard]] Result<void> write_flow_control(const IgbCard& card, const FlowControlConfig& config, PauseModes modes);
+[[nodiscard]] Result<void> write_flow_control(const GigabitCard& card, const FlowControlConfig& config,
+                                              PauseModes modes);
 
-}  // namespace pollux::drivers::igb
+}  // namespace pollux::drivers::gigabit

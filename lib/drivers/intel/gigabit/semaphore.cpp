@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "drivers/intel/igb/semaphore.hpp"
+#include "drivers/intel/gigabit/semaphore.hpp"
 
 #include <array>
 #include <new>
@@ -7,7 +7,7 @@
 // Follows the protocol of the I210 datasheet, 4.6.1 and 4.6.2, and of the 82575 manual, p. 414, "Software-Firmware
 // Synchronization", as Linux, e1000_82575.c, igb_acquire_swfw_sync_82575, does. SW_FW_SYNC is only changed by a holder
 // of both semaphores.
-namespace pollux::drivers::igb {
+namespace pollux::drivers::gigabit {
 namespace {
 
 using Sync = reg::SW_FW_SYNC;
@@ -30,7 +30,7 @@ struct Owner {
   Duration stagger;
 };
 
-Owner owner_bits(const IgbCard& card, Shared which) {
+Owner owner_bits(const GigabitCard& card, Shared which) {
   static constexpr std::array<Owner, 4> kPhys{{{Sync::SW_PHY0, Sync::FW_PHY0, kRecoveryStagger * 0},
                                                {Sync::SW_PHY1, Sync::FW_PHY1, kRecoveryStagger * 1},
                                                {Sync::SW_PHY2, Sync::FW_PHY2, kRecoveryStagger * 2},
@@ -40,10 +40,10 @@ Owner owner_bits(const IgbCard& card, Shared which) {
 }
 
 // While the caller holds SMBI, a read of SWSM does not take it.
-void put_semaphore(const IgbCard& card) { clear<reg::SWSM>(card, reg::SWSM::SMBI | reg::SWSM::SWESMBI); }
+void put_semaphore(const GigabitCard& card) { clear<reg::SWSM>(card, reg::SWSM::SMBI | reg::SWSM::SWESMBI); }
 
 // A read of SWSM that returns SMBI as 0 acquires SMBI. A write sets SWESMBI only while firmware does not hold it.
-Result<void> get_semaphore(const IgbCard& card, Duration limit) {
+Result<void> get_semaphore(const GigabitCard& card, Duration limit) {
   auto software =
       wait_for(card, "SWSM.SMBI being free", limit, [&] { return !card.regs.read<reg::SWSM>().has(reg::SWSM::SMBI); });
   if (!software) return software;
@@ -56,7 +56,7 @@ Result<void> get_semaphore(const IgbCard& card, Duration limit) {
 }
 
 // DPDK, igb_ethdev.c, igb_reset_swfw_lock, also releases what an application left when it ended.
-Result<void> get_semaphore_or_recover(const IgbCard& card, const Owner& owner) {
+Result<void> get_semaphore_or_recover(const GigabitCard& card, const Owner& owner) {
   auto got = get_semaphore(card, kSemaphoreLimit + owner.stagger);
   if (got || got.error().code != ErrorCode::timeout) return got;
   card.log(LogLevel::warning, got.error().what + "; releasing it, since its holder seems to have died");
@@ -65,11 +65,11 @@ Result<void> get_semaphore_or_recover(const IgbCard& card, const Owner& owner) {
 }
 
 // [I-SWFW] Each side owns a half of the register (82575 manual, p. 414). Firmware's half is written as zeros.
-void write_sync(const IgbCard& card, Sync::Value sync) {
+void write_sync(const GigabitCard& card, Sync::Value sync) {
   card.regs.write<Sync>(Sync::Value(sync.raw() & Sync::kSoftwareHalf));
 }
 
-Result<void> take(const IgbCard& card, const Owner& owner) {
+Result<void> take(const GigabitCard& card, const Owner& owner) {
   Result<void> semaphore;
   auto taken = wait_for(
       card, "SW_FW_SYNC being free", kResourceLimit + owner.stagger,
@@ -89,7 +89,7 @@ Result<void> take(const IgbCard& card, const Owner& owner) {
 
 /// Clears the bit of an owner that has had it for kResourceLimit. Firmware's bit is never cleared: if it is set,
 /// returns the error `why`.
-Result<void> release_dead(const IgbCard& card, const Owner& owner, const Error& why) {
+Result<void> release_dead(const GigabitCard& card, const Owner& owner, const Error& why) {
   if (auto semaphore = get_semaphore_or_recover(card, owner); !semaphore) return semaphore;
   const Sync::Value sync = card.regs.read<Sync>();
   const bool firmware = sync.has_any(owner.firmware) || sync.all_ones();
@@ -102,9 +102,32 @@ Result<void> release_dead(const IgbCard& card, const Owner& owner, const Error& 
   return {};
 }
 
+// Linux e1000e, 82571.c, e1000_get_hw_semaphore_82573. The card has one port, so a bit that is set already was left by
+// a driver that has ended.
+Result<void> take_mdio(const GigabitCard& card) {
+  using hw::gigabit::EXTCNF_CTRL;
+  return wait_for(
+      card, "EXTCNF_CTRL.MDIO_SOFTWARE being granted", kResourceLimit,
+      [&] {
+        modify<EXTCNF_CTRL>(card, EXTCNF_CTRL::MDIO_SOFTWARE);
+        return card.regs.read<EXTCNF_CTRL>().has(EXTCNF_CTRL::MDIO_SOFTWARE);
+      },
+      kAttemptInterval);
+}
+
+void put_mdio(const GigabitCard& card) {
+  using hw::gigabit::EXTCNF_CTRL;
+  clear<EXTCNF_CTRL>(card, EXTCNF_CTRL::MDIO_SOFTWARE);
+  card.regs.bar().flush();
+}
+
 }  // namespace
 
-Result<SharedResource> SharedResource::acquire(const IgbCard& card, Shared which) {
+Result<SharedResource> SharedResource::acquire(const GigabitCard& card, Shared which) {
+  if (card.family.ownership == hw::gigabit::Ownership::mdio) {
+    if (auto taken = take_mdio(card); !taken) return pass_on(std::move(taken));
+    return SharedResource(card, which);
+  }
   const Owner owner = owner_bits(card, which);
   auto taken = take(card, owner);
   if (!taken && taken.error().code == ErrorCode::timeout) {
@@ -117,6 +140,10 @@ Result<SharedResource> SharedResource::acquire(const IgbCard& card, Shared which
 
 SharedResource::~SharedResource() {
   if (card_ == nullptr || card_->regs.removed()) return;
+  if (card_->family.ownership == hw::gigabit::Ownership::mdio) {
+    put_mdio(*card_);
+    return;
+  }
   const Owner owner = owner_bits(*card_, which_);
   // Without the semaphores the bit stays set. The next owner then takes it over, as from a driver that was killed.
   try {
@@ -129,4 +156,4 @@ SharedResource::~SharedResource() {
   card_->regs.bar().flush();
 }
 
-}  // namespace pollux::drivers::igb
+}  // namespace pollux::drivers::gigabit

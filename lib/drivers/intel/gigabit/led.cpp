@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "drivers/intel/igb/led.hpp"
+#include "drivers/intel/gigabit/led.hpp"
 
 #include <array>
 #include <utility>
 
 #include <fmt/format.h>
 
-#include "drivers/intel/igb/nvm.hpp"
-#include "hw/intel/igb/nvm.hpp"
+#include "drivers/intel/gigabit/nvm.hpp"
+#include "hw/intel/gigabit/nvm.hpp"
 
-namespace pollux::drivers::igb {
+namespace pollux::drivers::gigabit {
 namespace {
 
 // One light of LEDCTL; each has eight bits.
@@ -67,7 +67,7 @@ Result<void> Leds::write(LedMode mode) {
   if (!values_) {
     if (mode == LedMode::automatic) return {};
     std::array<std::uint16_t, 1> settings{};
-    if (auto read = read_nvm(card_, hw::igb::nvm::kIdLedSettings, settings); !read) return read;
+    if (auto read = read_nvm(card_, hw::gigabit::nvm::kIdLedSettings, settings); !read) return read;
     const auto automatic = read_with_retry<reg::LEDCTL>(card_);
     if (card_.regs.removed()) return fail_removed(card_.name);
     values_ = led_values(automatic.raw(), settings[0]);
@@ -80,4 +80,4 @@ Result<void> Leds::write(LedMode mode) {
   return {};
 }
 
-}  // namespace pollux::drivers::igb
+}  // namespace pollux::drivers::gigabit

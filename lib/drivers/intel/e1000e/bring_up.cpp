@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/intel/e1000e/bring_up.hpp"
+
+#include "drivers/intel/common/ring_setup.hpp"
+#include "drivers/intel/gigabit/semaphore.hpp"
+
+namespace pollux::drivers::e1000e {
+namespace {
+
+constexpr Duration kStopDelay = milliseconds(10);
+/// Linux, 82571.c, e1000_reset_hw_82571: for the PHY's configuration, before the NVM and the PHY are accessed.
+constexpr Duration kPhyDelay = milliseconds(25);
+
+constexpr std::uint32_t kVlanType = 0x8100;
+
+/// Sets and clears bits that have no names in public.
+template <class R>
+void change_bits(const E1000eCard& card, std::uint32_t clear, std::uint32_t set) {
+  const auto value = read_with_retry<R>(card);
+  if (!value.all_ones()) write_register<R>(card, 0, typename R::Value((value.raw() & ~clear) | set));
+}
+
+// Linux, 82571.c, e1000_initialize_hw_bits_82571. The bits of GCR and GCR2 are for an erratum: PCI Express completions
+// that fail, with ASPM above all, until a queue hangs. CTRL_EXT has no mode of the link on this card.
+void write_reserved_bits(const E1000eCard& card) {
+  change_bits<reg::TARC>(card, reg::TARC::RESERVED.mask(), reg::TARC::PREFETCH.mask());
+  change_bits<reg::CTRL>(card, 1U << 29, 0);
+  change_bits<reg::CTRL_EXT>(card, 1U << 23, 1U << 22);
+  change_bits<reg::GCR>(card, 0, 1U << 22);
+  change_bits<reg::GCR2>(card, 0, reg::GCR2::COMPLETIONS.mask());
+}
+
+}  // namespace
+
+void mask_interrupts(const E1000eCard& card) {
+  card.regs.write<reg::IMC>(reg::IMC::Value(~0u));
+  card.regs.read_and_clear<reg::ICR>();
+}
+
+// The order follows Linux, 82571.c, e1000_reset_hw_82571, which resets a card whose PHY it could not get all the same.
+Result<void> reset_card(const E1000eCard& card) {
+  if (auto left = leave_bus(card); !left) return left;
+  mask_interrupts(card);
+  card.regs.write<reg::RCTL>({});
+  card.regs.write<reg::TCTL>(reg::TCTL::PSP);
+  card.regs.flush();
+  card.clock().sleep_for(kStopDelay);
+  {
+    const auto owned = gigabit::SharedResource::acquire(card, gigabit::Shared::phy);
+    if (card.regs.removed()) return fail_removed(card.name);
+    if (!owned) card.log(LogLevel::warning, owned.error().what + "; resetting the card all the same");
+    if (auto done = reset_mac(card); !done) return done;
+  }
+  wait_for_auto_read(card);
+  card.clock().sleep_for(kPhyDelay);
+  mask_interrupts(card);
+  card.regs.write<reg::WUC>({});
+  card.regs.write<reg::VET>(reg::VET::TYPE(kVlanType));  // Linux, netdev.c, e1000e_reset
+  write_reserved_bits(card);
+  card.regs.flush();
+  if (card.regs.removed()) return fail_removed(card.name);
+  return {};
+}
+
+// Linux, netdev.c, e1000e_get_hw_control and e1000e_release_hw_control (FLAG_HAS_CTRLEXT_ON_LOAD).
+void announce_driver(const E1000eCard& card, bool loaded) {
+  if (loaded) {
+    modify<reg::CTRL_EXT>(card, reg::CTRL_EXT::DRV_LOAD);
+  } else {
+    clear<reg::CTRL_EXT>(card, reg::CTRL_EXT::DRV_LOAD);
+  }
+}
+
+// Linux, netdev.c, e1000e_down. A queue has no bit that disables it.
+Result<void> quiesce(const E1000eCard& card, const std::function<bool()>& transmit_finished) {
+  if (card.regs.removed()) return fail_removed(card.name);
+  clear<reg::RCTL>(card, reg::RCTL::RXEN);
+  if (card.regs.read<reg::STATUS>().has(reg::STATUS::LU)) wait_for_transmit(card, transmit_finished);
+  clear<reg::TCTL>(card, reg::TCTL::EN);
+  card.regs.flush();
+  card.clock().sleep_for(kStopDelay);
+  return disable_master(card);
+}
+
+}  // namespace pollux::drivers::e1000e

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/intel/e1000e/port.hpp"
+
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "device/device_events.hpp"
+#include "drivers/intel/common/ring_setup.hpp"
+#include "drivers/intel/e1000e/bring_up.hpp"
+#include "drivers/intel/e1000e/queue_setup.hpp"
+#include "drivers/intel/gigabit/nvm.hpp"
+#include "net/frame_size.hpp"
+#include "net/new_port.hpp"
+#include "net/register_dump.hpp"
+
+namespace pollux::drivers::e1000e {
+namespace {
+
+constexpr auto kCardCounters = gigabit::list_counters<hw::e1000e::kStatisticsRegisters>();
+
+/// RCTL.FLXBUF counts KiB in four bits.
+constexpr std::uint32_t kMaxBuffer = 15 * 1024;
+
+/// For a unit that was disabled to end its DMA.
+constexpr Duration kUnitStopDelay = milliseconds(10);
+
+PortInfo describe(const Device& device, const hw::e1000e::CardTraits& card, std::uint16_t index) {
+  PortLimits limits = intel::queue_limits(card.queues, card.max_frame - wire_bytes(0));
+  limits.max_rx_frame = card.max_frame - kFcsBytes;
+  limits.max_buffer = kMaxBuffer;
+  limits.max_header = 0;
+  limits.drop_enable = DropChoice::none;
+  limits.max_thresholds = {};
+  limits.max_unicast = card.family.exact_addresses - 1;
+  limits.max_multicast = 32 * reg::kMulticastTableWords;
+  PortInfo info = intel::describe_port(device, "e1000e", card.name, card.family.features, index, limits);
+  info.supports = supported_settings();
+  info.missed_count = MissedCount::lower_bound;
+  info.offloads.tx_flags = TxOffload::ipv4_checksum | TxOffload::tcp_checksum | TxOffload::udp_checksum |
+                           TxOffload::sctp_checksum | TxOffload::insert_vlan | TxOffload::insert_outer_vlan |
+                           TxOffload::without_fcs;
+  info.offloads.rx_flags =
+      RxOffload::ipv4_checksum | RxOffload::tcp_checksum | RxOffload::udp_checksum | RxOffload::vlan;
+  info.offloads.max_segments = 0;
+  info.offloads.max_tso = 0;
+  info.packet_types = {};
+  return info;
+}
+
+}  // namespace
+
+E1000ePort::E1000ePort(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device,
+                       const hw::e1000e::CardTraits& traits, std::uint16_t index)
+    : QueuePort(context, describe(*device, traits, index), intel::kExtendedTx),
+      device_(std::move(device)),
+      card_{{{.regs = {}, .context = std::move(context), .name = device_->name()}, traits.family, device_.get()},
+            &traits},
+      statistics_(kCardCounters) {
+  queues()->set_rx_format(RxFormat::intel_extended);
+}
+
+Result<std::unique_ptr<PortDriver>> E1000ePort::open(const std::shared_ptr<ContextState>& context,
+                                                     const hw::e1000e::CardTraits& traits,
+                                                     std::unique_ptr<Device> device) {
+  const auto make = [&](std::uint16_t index) {
+    return std::unique_ptr<E1000ePort>(new E1000ePort(context, std::move(device), traits, index));
+  };
+  return new_port(*context, device->name(), make, [](E1000ePort& port) { return port.bring_up(); });
+}
+
+Result<void> E1000ePort::bring_up() {
+  auto bar = intel::map_and_reset(*device_, reg::kRegisterBar, reg::kRegisterBytes);
+  if (!bar) return pass_on(std::move(bar));
+  card_.regs = reg::Registers(*bar);
+  if (card_.regs.removed()) return fail_removed(card_.name);
+  if (auto reset = reset_card(card_); !reset) return reset;
+  if (auto nvm = check_nvm(card_); !nvm) return nvm;
+  auto mac = gigabit::permanent_mac(card_);
+  if (!mac) return pass_on(std::move(mac));
+  permanent_mac_ = *mac;
+  announce_driver(card_, true);
+  statistics_.attach(card_.regs, {}, 0);
+  use_registers({.bar = card_.regs.bar(),
+                 .rdh = reg::RDH::offset(0),
+                 .rdt = reg::RDT::offset(0),
+                 .tdt = reg::TDT::offset(0),
+                 .stride = reg::RDT::offset(1) - reg::RDT::offset(0),
+                 .have_enable = false});
+  return flush_registers(card_);
+}
+
+// Every start begins with a reset, since only a reset undoes the end of DMA. The link is started first, since it takes
+// longest. The order follows Linux, netdev.c, e1000_configure.
+Result<void> E1000ePort::start() {
+  statistics_.accumulate();
+  if (auto reset = reset_card(card_); !reset) return reset;
+  announce_driver(card_, true);
+  const gigabit::LinkSetup link{.config = settings().link, .enabled = settings().phy_enabled};
+  if (auto started = start_link(card_, link); !started) return started;
+  statistics_.discard();
+  statistics_.begin_receive(queues()->taken(), true,
+                            [this] { return queues()->delivered(queue_registers(), card_.clock()); });
+  dma_ended_ = false;
+  if (auto mastering = device_->set_bus_master(true); !mastering) return mastering;
+  if (config().tx_queues() != 0) {
+    if (auto transmit = start_transmit(card_, rings().tx(0)); !transmit) return transmit;
+  }
+  if (config().rx_queues() != 0) {
+    if (auto receive = program_receive(card_, rings().rx(0)); !receive) return receive;
+  }
+  if (auto applied = apply(nullptr, settings()); !applied) return applied;
+  if (config().rx_queues() != 0) {
+    if (auto armed = arm_receive(card_, *queues()); !armed) return armed;
+  }
+  return flush_registers(card_);
+}
+
+// With one queue a direction, the card's unit stands for its queue. Linux, netdev.c, e1000e_down, waits as long.
+Result<void> E1000ePort::halt_queue(QueueId queue) {
+  if (queue.receives()) {
+    clear<reg::RCTL>(card_, reg::RCTL::RXEN);
+  } else {
+    intel::IntelTxQueue& tx = *queues()->tx(0);
+    if (link().up) wait_for_transmit(card_, [&] { return tx.reclaim_sent() == 0; });
+    clear<reg::TCTL>(card_, reg::TCTL::EN);
+  }
+  card_.regs.flush();
+  card_.clock().sleep_for(kUnitStopDelay);
+  if (!queue.receives()) queues()->tx(0)->note_head(card_.regs.read<reg::TDH>(0).raw());
+  return flush_registers(card_);
+}
+
+Result<void> E1000ePort::start_queue(QueueId queue) {
+  auto started = queue.receives() ? program_receive(card_, rings().rx(0)) : start_transmit(card_, rings().tx(0));
+  if (!started) return started;
+  if (queue.receives()) {
+    write_receive_control(card_, settings());
+    if (auto armed = arm_receive(card_, *queues()); !armed) return armed;
+  }
+  return flush_registers(card_);
+}
+
+Result<void> E1000ePort::halt() {
+  mask_interrupts(card_);
+  auto quiet = quiesce(card_, [this] { return queues()->transmit_finished(); });
+  if (config().tx_queues() != 0) queues()->tx(0)->note_head(card_.regs.read<reg::TDH>(0).raw());
+  statistics_.accumulate();
+  if (!quiet && quiet.error().code == ErrorCode::timeout) {
+    card_.log(LogLevel::warning, quiet.error().what + "; turning bus mastering off and resetting the function");
+    quiet = force_off_bus(card_);
+  } else if (quiet) {
+    quiet = device_->set_bus_master(false);
+  }
+  dma_ended_ = quiet.has_value();
+  return quiet;
+}
+
+std::uint32_t E1000ePort::drain(DrainReason reason) noexcept {
+  const std::uint32_t buffers = QueuePort::drain(reason);
+  statistics_.end_receive(queues()->taken());
+  return buffers;
+}
+
+Stats E1000ePort::stats() {
+  Stats stats = QueuedPort::stats();
+  statistics_.fill(stats);
+  return stats;
+}
+
+Result<Duration> E1000ePort::service() {
+  if (card_.regs.removed()) return fail_removed(card_.name);
+  if (auto healthy = check_device(*device_); !healthy) return pass_on(std::move(healthy));
+  statistics_.accumulate();
+  return gigabit::CardStatistics::kUpdateInterval;
+}
+
+std::vector<int> E1000ePort::events() const { return device_events(device_.get(), queues()->other_event()); }
+
+std::vector<RegisterValue> E1000ePort::registers() {
+  if (!expect_open(card_)) return {};
+  return dump_registers(card_.regs.bar(), hw::e1000e::kRegisters, {});
+}
+
+bool E1000ePort::may_transmit() const {
+  const auto status = card_.regs.read<reg::STATUS>();
+  return !status.all_ones() && status.has(reg::STATUS::LU) && !status.has(reg::STATUS::TXOFF);
+}
+
+intel::CountedFrames E1000ePort::counted_frames() { return {.all = statistics_.counted_frames().first, .dropped = {}}; }
+
+bool E1000ePort::make_harmless() {
+  if (dma_ended_ || !card_.regs.bar() || card_.regs.removed()) return true;
+  return force_off_bus(card_).has_value();
+}
+
+// The kernel's driver will reset the card again. Firmware must learn that this driver no longer uses it.
+Result<void> E1000ePort::release(bool failed) {
+  Result<void> result;
+  statistics_.accumulate();
+  if (!failed) {
+    result = reset_card(card_);
+    if (result) announce_driver(card_, false);
+    card_.regs.bar().flush();
+  }
+  statistics_.detach();
+  card_.regs = {};
+  queues()->detach_interrupts();
+  device_.reset();
+  card_.device = nullptr;
+  return result;
+}
+
+}  // namespace pollux::drivers::e1000e

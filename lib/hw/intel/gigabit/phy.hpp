@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+/// The cards' internal copper PHYs, which are accessed through MDIC: the registers of IEEE 802.3 clause 22, and a few
+/// of the 82576's own. DPDK e1000, e1000_defines.h and e1000_phy.h; Linux igb, e1000_phy.h.
+namespace pollux::hw::gigabit::phy {
+
+/// The address of the internal PHY (DPDK e1000, e1000_82575.c, igb phy address 1).
+inline constexpr std::uint32_t kAddress = 1;
+/// The identifier, without its four revision bits: 0x02A80391 on the 82576 and on QEMU's igb.
+inline constexpr std::uint32_t kId = 0x02A80390;
+inline constexpr std::uint32_t kIdMask = 0xFFFFFFF0;
+
+/// How a page of the registers from 16 on is selected: by `page << shift`, with the register's number in the bits
+/// below.
+struct Paging {
+  std::uint32_t select = 31;  ///< the register
+  unsigned shift = 5;
+};
+
+/// The properties in which the PHYs of cards differ. The defaults are the 82576's.
+struct PhyTraits {
+  std::uint32_t address = kAddress;  ///< on MDIC
+  std::uint32_t id = kId;            ///< without the revision bits
+  Paging paging = {};
+  bool reports_configuration = true;  ///< EEMNGCTL.CFG_DONE
+};
+
+// Register numbers.
+inline constexpr std::uint32_t kControl = 0;
+inline constexpr std::uint32_t kStatus = 1;
+inline constexpr std::uint32_t kId1 = 2;
+inline constexpr std::uint32_t kId2 = 3;
+inline constexpr std::uint32_t kAdvertise = 4;
+inline constexpr std::uint32_t kPartner = 5;
+inline constexpr std::uint32_t kExpansion = 6;
+inline constexpr std::uint32_t kGigabitControl = 9;
+inline constexpr std::uint32_t kGigabitStatus = 10;
+inline constexpr std::uint32_t kExtendedStatus = 15;
+inline constexpr std::uint32_t kPortConfig = 16;
+inline constexpr std::uint32_t kPortStatus = 17;
+inline constexpr std::uint32_t kPortControl = 18;
+inline constexpr std::uint32_t kLinkHealth = 19;
+inline constexpr std::uint32_t kPowerManagement = 25;
+inline constexpr std::uint32_t kPageSelect = 31;
+
+// Control (0).
+inline constexpr std::uint16_t kControlSpeedHigh = 0x0040;  ///< with kControlSpeedLow: 10 for 1000, 01 for 100 Mb/s
+inline constexpr std::uint16_t kControlFullDuplex = 0x0100;
+inline constexpr std::uint16_t kControlRestart = 0x0200;  ///< restarts autonegotiation; clears itself
+inline constexpr std::uint16_t kControlIsolate = 0x0400;
+inline constexpr std::uint16_t kControlPowerDown = 0x0800;
+inline constexpr std::uint16_t kControlAutonegotiate = 0x1000;
+inline constexpr std::uint16_t kControlSpeedLow = 0x2000;
+inline constexpr std::uint16_t kControlLoopback = 0x4000;
+inline constexpr std::uint16_t kControlReset = 0x8000;  ///< clears itself
+
+// Status (1). The link bit latches low: read it twice for the current state.
+inline constexpr std::uint16_t kStatusLink = 0x0004;
+inline constexpr std::uint16_t kStatusCanAutonegotiate = 0x0008;
+inline constexpr std::uint16_t kStatusRemoteFault = 0x0010;
+inline constexpr std::uint16_t kStatusAutonegotiated = 0x0020;
+
+// Advertisement (4) and the link partner's abilities (5).
+inline constexpr std::uint16_t kSelector8023 = 0x0001;
+inline constexpr std::uint16_t k10Half = 0x0020;
+inline constexpr std::uint16_t k10Full = 0x0040;
+inline constexpr std::uint16_t k100Half = 0x0080;
+inline constexpr std::uint16_t k100Full = 0x0100;
+inline constexpr std::uint16_t kPause = 0x0400;
+inline constexpr std::uint16_t kPauseAsymmetric = 0x0800;
+// Expansion (6).
+inline constexpr std::uint16_t kPartnerNegotiates = 0x0001;
+// 1000BASE-T control (9).
+inline constexpr std::uint16_t kGigabitHalf = 0x0100;
+inline constexpr std::uint16_t kGigabitFull = 0x0200;
+inline constexpr std::uint16_t kGigabitMaster = 0x0800;      ///< with kGigabitManualRole: this side is the master
+inline constexpr std::uint16_t kGigabitManualRole = 0x1000;  ///< the roles of master and slave are not negotiated
+// 1000BASE-T status (10).
+inline constexpr std::uint16_t kGigabitPartnerHalf = 0x0400;
+inline constexpr std::uint16_t kGigabitPartnerFull = 0x0800;
+inline constexpr std::uint16_t kGigabitRemoteOk = 0x1000;
+inline constexpr std::uint16_t kGigabitLocalOk = 0x2000;
+inline constexpr std::uint16_t kGigabitRoleFault = 0x8000;  ///< both sides insist on the same role
+
+// Port status (17).
+inline constexpr std::uint16_t kPortSpeedMask = 0xC000;
+inline constexpr std::uint16_t kPortSpeed1000 = 0xC000;
+inline constexpr std::uint16_t kPortMdix = 0x0800;
+inline constexpr std::uint16_t kPortPolarityReversed = 0x0002;
+// Port control (18).
+inline constexpr std::uint16_t kPortControlAutoMdix = 0x1000;  ///< selects MDI or MDI-X automatically
+inline constexpr std::uint16_t kPortControlMdix = 0x2000;      ///< without kPortControlAutoMdix: MDI-X instead of MDI
+// Page select (31): the registers from 16 on have several pages. The low five bits, the number of a register, do not
+// belong to the page (Linux igb, e1000_phy.c, igb_read_phy_reg_igp, writes the number of the register).
+inline constexpr std::uint32_t kFirstPaged = 16;
+inline constexpr unsigned kPageShift = 5;
+// Power management (25): low-power link-up.
+inline constexpr std::uint16_t kLowPowerD0 = 0x0002;
+inline constexpr std::uint16_t kLowPowerOther = 0x0004;
+
+// Registers of other pages: Linux igb, e1000_phy.h, IGP01E1000_PHY_PCS_INIT_REG (0x00B4) and IGP02E1000_PHY_AGC_A to
+// IGP02E1000_PHY_AGC_D (0x11B1, 0x12B1, 0x14B1, 0x18B1). The polarity at 1000 Mb/s:
+inline constexpr std::uint32_t kPcsPage = 0x00B4 >> kPageShift;
+inline constexpr std::uint32_t kPcsInit = 0x00B4 & 31;
+inline constexpr std::uint16_t kPcsPolarityReversed = 0x0078;
+// The gain of the four channels' amplifiers.
+inline constexpr std::array<std::uint32_t, 4> kGainPages{0x11B1 >> kPageShift, 0x12B1 >> kPageShift,
+                                                         0x14B1 >> kPageShift, 0x18B1 >> kPageShift};
+inline constexpr std::uint32_t kGain = 0x11B1 & 31;
+inline constexpr unsigned kGainShift = 9;
+/// The metres of cable of each gain: Linux igb, e1000_phy.c, e1000_igp_2_cable_length_table.
+inline constexpr std::array<std::uint8_t, 113> kMetresOfGain{
+    0,   0,   0,   0,   0,  0,  0,  0,   3,   5,   8,   11,  13,  16,  18,  21,  0,   0,   0,   3,   6,   10,  13,
+    16,  19,  23,  26,  29, 32, 35, 38,  41,  6,   10,  14,  18,  22,  26,  30,  33,  37,  41,  44,  48,  51,  54,
+    58,  61,  21,  26,  31, 35, 40, 44,  49,  53,  57,  61,  65,  68,  72,  75,  79,  82,  40,  45,  51,  56,  61,
+    66,  70,  75,  79,  83, 87, 91, 94,  98,  101, 104, 60,  66,  72,  77,  82,  87,  92,  96,  100, 104, 108, 111,
+    114, 117, 119, 121, 83, 89, 95, 100, 105, 109, 113, 116, 119, 122, 124, 104, 109, 114, 118, 121, 124};
+/// The length that is estimated may be wrong by this: Linux igb, e1000_phy.h, IGP02E1000_AGC_RANGE.
+inline constexpr unsigned kMetresOfError = 15;
+
+}  // namespace pollux::hw::gigabit::phy

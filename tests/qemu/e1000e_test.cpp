@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The e1000e driver on QEMU's 82574, an independent device.
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "pollux/net/rx_metadata.hpp"
+#include "qemu/fixture.hpp"
+#include "support/flows.hpp"
+#include "support/settings_edits.hpp"
+
+namespace pollux {
+namespace {
+
+using test::Frame;
+using test::QemuFixture;
+using test::QemuPort;
+
+std::string uri(unsigned number) { return std::to_string(number) + "?card=82574"; }
+
+/// Two ports on a wire, with links.
+struct E1000ePair {
+  explicit E1000ePair(QemuFixture& with) : fixture(with), left(with.start(uri(0))), right(with.start(uri(1))) {
+    EXPECT_TRUE(QemuFixture::link_rises(left.port));
+    EXPECT_TRUE(QemuFixture::link_rises(right.port));
+  }
+
+  QemuFixture& fixture;
+  QemuPort left;
+  QemuPort right;
+};
+
+/// A frame with a VLAN tag.
+Frame tagged(std::uint8_t vlan, std::size_t bytes = 60) {
+  Frame frame = test::numbered_frame(vlan, bytes);
+  constexpr std::array<std::byte, 3> kTag{std::byte{0x81}, std::byte{0}, std::byte{0}};
+  std::copy(kTag.begin(), kTag.end(), frame.begin() + 12);
+  frame[15] = std::byte{vlan};
+  return frame;
+}
+
+Frame to(std::uint8_t last) {
+  Frame frame = test::numbered_frame(last, 60);
+  const MacAddress mac{2, 0, 0, 0, 0, last};
+  std::memcpy(frame.data(), mac.data(), mac.size());
+  return frame;
+}
+
+TEST(E1000e, OpensWithItsAddressAndName) {
+  QemuFixture fixture;
+  const QemuPort opened = fixture.open(uri(0));
+  const PortInfo& info = opened.port.info();
+  EXPECT_EQ(info.driver, "e1000e");
+  EXPECT_EQ(info.card, "Intel 82574L");
+  EXPECT_EQ(opened.port.mac(), (MacAddress{0x02, 0, 0, 0x82, 0x57, 0}));
+  EXPECT_EQ(info.limits.max_mtu, 9212u);
+}
+
+TEST(E1000e, TheLinkRisesAfterTheStart) {
+  QemuFixture fixture;
+  QemuPort started = fixture.start(uri(0));
+  EXPECT_FALSE(started.port.link().up) << "negotiation takes half a second";
+  ASSERT_TRUE(QemuFixture::link_rises(started.port));
+  EXPECT_EQ(started.port.link().speed, 1000u);
+  EXPECT_EQ(started.port.link().duplex, Duplex::full);
+}
+
+TEST(E1000e, FramesPassBothWaysAndAreCounted) {
+  constexpr std::uint32_t kFrames = 3000;
+  QemuFixture fixture;
+  E1000ePair pair(fixture);
+  fixture.exchange(pair.left.port, pair.right.port, kFrames);
+  fixture.exchange(pair.right.port, pair.left.port, kFrames);
+  std::uint64_t bytes = 0;
+  for (std::uint32_t i = 0; i < kFrames; ++i) bytes += 60 + i % 1455;
+  for (Port* const port : {&pair.left.port, &pair.right.port}) {
+    const Stats stats = port->stats();
+    EXPECT_EQ(stats.rx_packets, kFrames);
+    EXPECT_EQ(stats.tx_packets, kFrames);
+    EXPECT_EQ(stats.rx_bytes, bytes);
+    EXPECT_EQ(stats.tx_bytes, bytes);
+    EXPECT_EQ(stats.rx_burst_packets, kFrames);
+    EXPECT_EQ(stats.rx_dropped, 0u);
+    EXPECT_EQ(stats.rx_missed_errors, 0u);
+  }
+}
+
+TEST(E1000e, APortStopsAndStartsAgain) {
+  QemuFixture fixture;
+  E1000ePair pair(fixture);
+  fixture.exchange(pair.left.port, pair.right.port, 100);
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_TRUE(pair.right.port.stop());
+    ASSERT_TRUE(pair.right.port.start());
+    ASSERT_TRUE(QemuFixture::link_rises(pair.right.port));
+    fixture.exchange(pair.left.port, pair.right.port, 100);
+    fixture.exchange(pair.right.port, pair.left.port, 100);
+  }
+}
+
+TEST(E1000e, LongFramesPassInOneBufferOrInSeveral) {
+  QemuFixture fixture;
+  fixture.config.mtu = 9000;
+  E1000ePair pair(fixture);
+  DropCounter seen("seen");
+  for (const std::size_t bytes : {1519UL, 2048UL, 2049UL, 4097UL, 9014UL}) {
+    SCOPED_TRACE(bytes);
+    Frame sent = test::numbered_frame(7, bytes);
+    Burst<1> burst;
+    MbufPtr first;
+    for (std::size_t at = 0; at < bytes;) {
+      MbufPtr piece = fixture.cache.allocate();
+      const auto length = static_cast<std::uint32_t>(std::min<std::size_t>(1900, bytes - at));
+      std::memcpy(piece->append(length), sent.data() + at, length);
+      at += length;
+      if (first == nullptr) {
+        first = std::move(piece);
+      } else {
+        ASSERT_TRUE(first->chain(piece));
+      }
+    }
+    ASSERT_TRUE(burst.push(first));
+    ASSERT_EQ(pair.left.port.tx(0).tx_burst(burst), 1u);
+    Frame received;
+    ASSERT_TRUE(test::eventually([&] {
+      Burst<1> got;
+      if (pair.right.port.rx(0).rx_burst(got) == 0) return false;
+      for (const Mbuf* segment = &got[0]; segment != nullptr; segment = segment->next()) {
+        const auto* const from = reinterpret_cast<const std::byte*>(segment->data());
+        received.insert(received.end(), from, from + segment->length());
+      }
+      got.drop(seen, fixture.cache);
+      return true;
+    }));
+    EXPECT_TRUE(received == sent);
+  }
+}
+
+TEST(E1000e, FiltersVlansAndAddresses) {
+  constexpr std::uint8_t kVlan = 42;
+  QemuFixture fixture;
+  E1000ePair pair(fixture);
+  ASSERT_TRUE(pair.right.port.change(test::with_vlan(kVlan)));
+  const MacAddress further{2, 0, 0, 0, 0, 0x77};
+  ASSERT_TRUE(pair.right.port.change([&](Settings& settings) { settings.unicast = std::vector{further}; }));
+  const std::vector<Frame> frames{tagged(kVlan + 1), to(0x78), tagged(kVlan), to(0x77), test::numbered_frame(1, 60)};
+  ASSERT_EQ(fixture.send(pair.left.port, frames), frames.size());
+  EXPECT_THAT(fixture.receive(pair.right.port, 3), testing::ElementsAre(frames[2], frames[3], frames[4]));
+  ASSERT_TRUE(pair.right.port.change([](Settings& settings) { settings.promiscuous = true; }));
+  const std::vector<Frame> foreign{to(0x78)};
+  ASSERT_EQ(fixture.send(pair.left.port, foreign), 1u);
+  EXPECT_THAT(fixture.receive(pair.right.port, 1), testing::ElementsAre(foreign[0]));
+}
+
+TEST(E1000e, StripsAndInsertsTags) {
+  QemuFixture fixture;
+  E1000ePair pair(fixture);
+  for (Port* const port : {&pair.left.port, &pair.right.port}) {
+    ASSERT_TRUE(port->change([](Settings& settings) { settings.vlan_stripping = true; }));
+  }
+  DropCounter seen("seen");
+  Frame frame = test::numbered_frame(3, 100);
+  const auto send = [&] {
+    MbufPtr mbuf = fixture.cache.allocate();
+    std::memcpy(mbuf->append(100), frame.data(), frame.size());
+    mbuf->set_tx_offload({.flags = TxOffload::insert_vlan, .vlan = 0x6123});
+    Burst<1> burst;
+    return burst.push(mbuf) && pair.left.port.tx(0).tx_burst(burst) == 1;
+  };
+  ASSERT_TRUE(send());
+  EXPECT_TRUE(test::eventually([&] {
+    Burst<1> got;
+    if (pair.right.port.rx(0).rx_burst(got) == 0) return false;
+    EXPECT_EQ(RxMetadata(got[0]).vlan(), 0x6123);
+    EXPECT_EQ(got[0].length(), 100u);
+    EXPECT_EQ(std::memcmp(got[0].data(), frame.data(), frame.size()), 0);
+    got.drop(seen, fixture.cache);
+    return true;
+  }));
+  ASSERT_TRUE(pair.right.port.change([](Settings& settings) { settings.vlan_stripping = false; }));
+  ASSERT_TRUE(send());
+  constexpr std::array<std::byte, 4> kTag{std::byte{0x81}, std::byte{0}, std::byte{0x61}, std::byte{0x23}};
+  frame.insert(frame.begin() + 12, kTag.begin(), kTag.end());
+  EXPECT_THAT(fixture.receive(pair.right.port, 1), testing::ElementsAre(frame));
+}
+
+TEST(E1000e, ReportsChecksums) {
+  QemuFixture fixture;
+  E1000ePair pair(fixture);
+  DropCounter seen("seen");
+  std::vector<test::KnownFrame> frames = test::known_frames();
+  std::vector<Frame> bytes;
+  for (const test::KnownFrame& frame : frames) bytes.push_back(frame.bytes);
+  ASSERT_EQ(fixture.send(pair.left.port, bytes), bytes.size());
+  std::size_t good = 0;
+  EXPECT_TRUE(test::eventually([&] {
+    Burst<32> burst;
+    pair.right.port.rx(0).rx_burst(burst);
+    for (const Mbuf& mbuf : burst) {
+      const auto found =
+          std::find_if(frames.begin(), frames.end(), [&](const auto& frame) { return test::holds(mbuf, frame); });
+      EXPECT_NE(found, frames.end()) << "a frame that was not sent";
+      if (found == frames.end()) continue;
+      const RxMetadata card(mbuf);
+      EXPECT_EQ(card.ip_checksum(), found->ip) << found->name;
+      EXPECT_EQ(card.l4_checksum(), found->l4) << found->name;
+      EXPECT_EQ(card.packet_type().bits, 0u);
+      EXPECT_FALSE(card.is_stamped());
+      good += card.l4_checksum() == ChecksumStatus::good ? 1U : 0U;
+      frames.erase(found);
+    }
+    burst.drop(seen, fixture.cache);
+    return frames.empty();
+  }));
+  EXPECT_GT(good, 3u);
+}
+
+TEST(E1000e, WhatIsMissingIsRefusedByName) {
+  QemuFixture fixture;
+  QemuPort opened = fixture.open(uri(0));
+  const auto refused = opened.port.change([](Settings& settings) { settings.loopback = LoopbackMode::phy; });
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::not_supported);
+  EXPECT_THAT(refused.error().message(), testing::HasSubstr("loopback"));
+  EXPECT_EQ(opened.port.info().offloads.max_tso, 0u);
+}
+
+}  // namespace
+}  // namespace pollux
