@@ -11,7 +11,6 @@
 #include "pollux/host/interface_backup.hpp"
 #include "pollux/pci/paths.hpp"
 
-/// What the host's network loses when a program takes a card, and gets back.
 namespace pollux::host {
 
 /// A network interface; rtnetlink calls it a link. Indexes are unique only within a namespace.

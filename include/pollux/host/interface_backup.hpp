@@ -12,6 +12,7 @@
 #include "pollux/pci/address.hpp"
 #include "pollux/pci/paths.hpp"
 
+/// What the host's network loses when a program takes a card, and gets back.
 namespace pollux::host {
 
 /// An IPv4 or IPv6 address with its prefix length in bits.
