@@ -108,7 +108,7 @@ class Exporter(unittest.TestCase):
     def test_a_program_that_hangs_is_down(self):
         program = self.start_l2fwd()
         program.send_signal(signal.SIGSTOP)
-        self.assertEqual(self.value(self.metrics(), "pollux_program_up"), 0)
+        self.assertEqual(self.value(self.metrics(), f'pollux_program_up{{pid="{program.pid}"}}'), 0)
         program.send_signal(signal.SIGCONT)
 
     def serve(self, path: pathlib.Path, results: dict, requests: list, delay: float = 0) -> None:
@@ -151,7 +151,7 @@ class Exporter(unittest.TestCase):
         requests: list[str] = []
         self.serve(self.directory / "pollux" / "7.sock", self.PROGRAM, requests)
         metrics = self.metrics()
-        self.assertEqual(self.value(metrics, "pollux_program_up"), 0)
+        self.assertEqual(self.value(metrics, 'pollux_program_up{pid="7"}'), 0)
         self.assertEqual(self.value(metrics, 'pollux_program_error{pid="7",code="timeout"}'), 1)
         self.assertEqual([method for method in requests if method.startswith("port.")], ["port.stats"])
 
@@ -161,14 +161,14 @@ class Exporter(unittest.TestCase):
                  ("port.link", "plx1"): {"up": True}}
         self.serve(self.directory / "pollux" / "7.sock", {**self.PROGRAM, **ports}, requests)
         metrics = self.metrics()
-        self.assertEqual(self.value(metrics, "pollux_program_up"), 1)
+        self.assertEqual(self.value(metrics, 'pollux_program_up{pid="7"}'), 1)
         self.assertEqual(self.value(metrics, "pollux_port_link_up{"), 1)
         self.assertNotIn("program_error", metrics)
 
     def test_a_program_that_is_busy_says_so(self):
         self.serve(self.directory / "pollux" / "7.sock", {("process", None): "busy"}, [])
         metrics = self.metrics()
-        self.assertEqual(self.value(metrics, "pollux_program_up"), 0)
+        self.assertEqual(self.value(metrics, 'pollux_program_up{pid="7"}'), 0)
         self.assertEqual(self.value(metrics, 'pollux_program_error{pid="7",code="busy"}'), 1)
 
     def test_a_program_that_drips_its_answers_is_down_in_time(self):
@@ -187,7 +187,7 @@ class Exporter(unittest.TestCase):
         answers = {("port.stats", "plx0"): {"state": "started"}, ("port.queues", "plx0"): queues, ("port.link", "plx0"): {}}
         self.serve(self.directory / "pollux" / "7.sock", {**self.PROGRAM, **answers}, [])
         metrics = self.metrics()
-        self.assertEqual(self.value(metrics, "pollux_program_up"), 0)
+        self.assertEqual(self.value(metrics, 'pollux_program_up{pid="7"}'), 0)
         self.assertLess(len(metrics.splitlines()), 11000)
 
     def test_a_program_has_a_bounded_length_of_text(self):
@@ -196,7 +196,7 @@ class Exporter(unittest.TestCase):
         answers = {("port.stats", name): {"state": "started", "drops": drops}, ("port.queues", name): {}, ("port.link", name): {}}
         self.serve(self.directory / "pollux" / "7.sock", {**self.PROGRAM, **answers, ("ports", None): [{"name": name}]}, [])
         metrics = self.metrics()
-        self.assertEqual(self.value(metrics, "pollux_program_up"), 0)
+        self.assertEqual(self.value(metrics, 'pollux_program_up{pid="7"}'), 0)
         self.assertLess(len(metrics), 4000000)
 
     def test_what_a_program_says_has_no_control_characters(self):
@@ -283,7 +283,7 @@ class Exporter(unittest.TestCase):
             thread.start()
         for thread in threads:
             thread.join()
-        self.assertEqual([self.value(answer, "pollux_program_up") for answer in answers], [1] * 100)
+        self.assertEqual([self.value(answer, 'pollux_program_up{pid="7"}') for answer in answers], [1] * 100)
         self.assertLess(requests.count("process"), 20)
 
     def test_what_follows_a_request_does_not_cut_the_answer(self):
