@@ -21,12 +21,13 @@ void change_bits(const E1000eCard& card, std::uint32_t clear, std::uint32_t set)
 }
 
 // Linux, 82571.c, e1000_initialize_hw_bits_82571. The bits of GCR and GCR2 are for an erratum: PCI Express completions
-// that fail, with ASPM above all, until a queue hangs. CTRL_EXT has no mode of the link on this card.
+// that fail, with ASPM above all, until a queue hangs. GCR's last bit lets the link sleep in L1 without L0s (Linux,
+// 82571.c, e1000_init_hw_82571). CTRL_EXT has no mode of the link on this card.
 void write_reserved_bits(const E1000eCard& card) {
   change_bits<reg::TARC>(card, reg::TARC::RESERVED.mask(), reg::TARC::PREFETCH.mask());
   change_bits<reg::CTRL>(card, 1U << 29, 0);
   change_bits<reg::CTRL_EXT>(card, 1U << 23, 1U << 22);
-  change_bits<reg::GCR>(card, 0, 1U << 22);
+  change_bits<reg::GCR>(card, 0, 1U << 22 | 1U << 27);
   change_bits<reg::GCR2>(card, 0, reg::GCR2::COMPLETIONS.mask());
 }
 
