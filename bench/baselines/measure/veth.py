@@ -3,15 +3,15 @@
 own processor. The processor time includes the kernel's for both ends, as one process has both. The clock's includes what others do."""
 
 import contextlib
-import ctypes
 import os
-import pathlib
 import resource
 import subprocess
 import time
 from collections.abc import Iterator
 
+from pollux_lab import own_network
 from pollux_lab.errors import LabError
+from pollux_lab.own_network import run
 
 from . import native
 from .counts import BURSTS
@@ -19,7 +19,6 @@ from .figures import Figures
 from .session import Session
 from .tell import tell
 
-CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
 FRAMES = 200_000
 ENDS = ("plxv0", "plxv1")
 TAPS = ("plxt0", "plxt1")
@@ -50,12 +49,7 @@ def measure(session: Session, figures: Figures) -> None:
 def pair() -> Iterator[None]:
     """A pair of interfaces in a network namespace of this process's own, whose kernel says nothing by itself; and two TAPs,
     of which the kernel passes what the first one's program sends to the second one."""
-    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET | CLONE_NEWNS) != 0:
-        raise LabError("there can be no network namespace", "run it as root")
-    run("mount", "--make-rprivate", "/")
-    run("mount", "-t", "sysfs", "sysfs", "/sys")  # that of the namespace
-    for name in ("all", "default"):
-        pathlib.Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6").write_text("1")
+    own_network.enter()
     run("ip", "link", "add", ENDS[0], "type", "veth", "peer", "name", ENDS[1])
     for tap in TAPS:
         run("ip", "tuntap", "add", "dev", tap, "mode", "tap", "vnet_hdr")
@@ -67,10 +61,6 @@ def pair() -> Iterator[None]:
     time.sleep(1)  # until both have a link
     yield
     run("ip", "link", "del", ENDS[0])
-
-
-def run(*words: str) -> None:
-    subprocess.run(words, check=True)
 
 
 def _seconds(command: list, burst: int, frames: int) -> tuple[float, float]:

@@ -4,7 +4,6 @@ then, of Pollux's programs and of DPDK's example `skeleton`, on pairs of virtual
 
 import argparse
 import contextlib
-import ctypes
 import dataclasses
 import os
 import pathlib
@@ -18,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterator
 
+from . import own_network
 from .bench import filled, huge_pages
 from .built import programs_in
 from .commands import Parser
@@ -27,7 +27,6 @@ from .guest import end_on_signals
 ROUNDS = 9
 PATIENCE_SECONDS = 20
 INTERVAL_SECONDS = 0.0002  # between two frames that are offered
-CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
 # The program's ends; the test's own ends of the pairs; the TAP interfaces, which the program makes.
 NEAR, FAR, TAPS = ("plxs0", "plxs1"), ("plxf0", "plxf1"), ("plxt0", "plxt1")
 FRAME = b"\xff" * 6 + b"\x02\x00\x00\x00\x00\x01" + b"\x88\xb5" + b"Pollux".ljust(46, b"\0")
@@ -52,22 +51,13 @@ class Start:
 @contextlib.contextmanager
 def interfaces() -> Iterator[None]:
     """Two pairs of virtual interfaces in a network namespace of this process's own, whose kernel says nothing by itself."""
-    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET | CLONE_NEWNS) != 0:
-        raise LabError("there can be no network namespace", "run it as root")
-    _run("mount", "--make-rprivate", "/")
-    _run("mount", "-t", "sysfs", "sysfs", "/sys")  # that of the namespace
-    for name in ("all", "default"):
-        pathlib.Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6").write_text("1")
+    own_network.enter()
     for near, far in zip(NEAR, FAR, strict=True):
-        _run("ip", "link", "add", near, "type", "veth", "peer", "name", far)
+        own_network.run("ip", "link", "add", near, "type", "veth", "peer", "name", far)
         for end in (near, far):
-            _run("ip", "link", "set", end, "up")
+            own_network.run("ip", "link", "set", end, "up")
     time.sleep(1)  # until all have a link
     yield
-
-
-def _run(*words: str) -> None:
-    subprocess.run(words, check=True)
 
 
 def _bound(name: str) -> socket.socket | None:
@@ -194,7 +184,7 @@ def measure(build: pathlib.Path, rounds: int) -> dict[tuple[str, str], list[Star
             for case, (observe, command, where) in cases(build).items():
                 time.sleep(0.3)  # the kernel keeps the queues of an earlier program for a moment
                 for name in NEAR:
-                    _run("ip", "link", "set", "dev", name, "xdp", "off")  # DPDK's stays when its program is killed
+                    own_network.run("ip", "link", "set", "dev", name, "xdp", "off")  # DPDK's stays when its program is killed
                 runs[case].append(observe(command, where))
     return runs
 
