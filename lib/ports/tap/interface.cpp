@@ -9,6 +9,7 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <net/if_arp.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -118,9 +119,10 @@ std::string Interface::present_name() const {
   return ::ioctl(frames_.get(), TUNGETIFF, &request) == 0 ? request.ifr_name : name_;
 }
 
+// By the descriptor, which finds the interface in whatever namespace it is.
 Result<MacAddress> Interface::mac() const {
-  ifreq request = request_for(present_name());
-  if (::ioctl(control_.get(), SIOCGIFHWADDR, &request) != 0) {
+  ifreq request{};
+  if (::ioctl(frames_.get(), SIOCGIFHWADDR, &request) != 0) {
     return fail_errno(ErrorCode::io_error, fmt::format("tap:{}: cannot read its address", name_), errno);
   }
   MacAddress mac;
@@ -139,17 +141,33 @@ Result<void> Interface::set_mac(const MacAddress& mac) {
                     fmt::format("as root: ip link set {} address {}", shell_quoted(name_), to_string(mac)));
 }
 
+// Linux, drivers/net/tun.c, tun_chr_poll: an interface that is down cannot be written to. Its flags could be read in
+// the namespace of this process only.
 bool Interface::is_up() const {
-  ifreq request = request_for(present_name());
-  return ::ioctl(control_.get(), SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP) != 0;
+  pollfd writable{frames_.get(), POLLOUT, 0};
+  return ::poll(&writable, 1, 0) == 1 && (writable.revents & POLLOUT) != 0;
+}
+
+// An interface of the same name may have taken its place since it was moved to another namespace, as to a container.
+Result<ifreq> Interface::request_here() const {
+  ifreq own{};
+  ifreq found = request_for(present_name());
+  if (::ioctl(frames_.get(), SIOCGIFHWADDR, &own) == 0 && ::ioctl(control_.get(), SIOCGIFHWADDR, &found) == 0 &&
+      std::memcmp(&own.ifr_hwaddr, &found.ifr_hwaddr, sizeof(own.ifr_hwaddr)) == 0) {
+    return request_for(found.ifr_name);
+  }
+  return fail(ErrorCode::not_supported,
+              fmt::format("tap:{}: its interface is no longer in this process's network namespace", name_),
+              "change it where it is, with ip link, or run the program there");
 }
 
 Result<void> Interface::bring_up() {
-  ifreq request = request_for(present_name());
-  if (::ioctl(control_.get(), SIOCGIFFLAGS, &request) == 0) {
-    if ((request.ifr_flags & IFF_UP) != 0) return {};
-    request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP);
-    if (::ioctl(control_.get(), SIOCSIFFLAGS, &request) == 0) return {};
+  if (is_up()) return {};
+  auto request = request_here();
+  if (!request) return pass_on(std::move(request));
+  if (::ioctl(control_.get(), SIOCGIFFLAGS, &*request) == 0) {
+    request->ifr_flags = static_cast<short>(request->ifr_flags | IFF_UP);
+    if (::ioctl(control_.get(), SIOCSIFFLAGS, &*request) == 0) return {};
   }
   const ErrorCode code = errno == EPERM ? ErrorCode::permission_denied : ErrorCode::io_error;
   return fail_errno(code, fmt::format("tap:{}: the interface is down and cannot be brought up", name_), errno,
@@ -157,11 +175,12 @@ Result<void> Interface::bring_up() {
 }
 
 Result<void> Interface::set_mtu(std::uint32_t bytes) {
-  ifreq request = request_for(present_name());
-  if (::ioctl(control_.get(), SIOCGIFMTU, &request) == 0) {
-    if (request.ifr_mtu == static_cast<int>(bytes)) return {};
-    request.ifr_mtu = static_cast<int>(bytes);
-    if (::ioctl(control_.get(), SIOCSIFMTU, &request) == 0) return {};
+  auto request = request_here();
+  if (!request) return pass_on(std::move(request));
+  if (::ioctl(control_.get(), SIOCGIFMTU, &*request) == 0) {
+    if (request->ifr_mtu == static_cast<int>(bytes)) return {};
+    request->ifr_mtu = static_cast<int>(bytes);
+    if (::ioctl(control_.get(), SIOCSIFMTU, &*request) == 0) return {};
   }
   const ErrorCode code = errno == EPERM ? ErrorCode::permission_denied : ErrorCode::io_error;
   return fail_errno(code, fmt::format("tap:{}: cannot set the interface's mtu to {}", name_, bytes), errno,
@@ -210,7 +229,9 @@ Result<void> Interface::add_address(const InterfaceAddress& address) {
     return fail(ErrorCode::invalid_argument, fmt::format("tap:{}: {} is no prefix length", name_, address.prefix),
                 fmt::format("use 0 to {}", longest));
   }
-  const unsigned index = ::if_nametoindex(present_name().c_str());
+  const auto here = request_here();
+  if (!here) return tl::unexpected(here.error());
+  const unsigned index = ::if_nametoindex(here->ifr_name);
   int error = errno;
   if (index != 0) {
     auto socket = netlink::Socket::open();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <net/if.h>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -39,18 +41,22 @@ class Interface {
   /// The address of the kernel's end.
   [[nodiscard]] Result<MacAddress> mac() const;
   [[nodiscard]] Result<void> set_mac(const MacAddress& mac);
-  /// Adds an IP address. One that the interface has already is no error. Error: permission_denied; the hint is the
-  /// command to run as root.
-  [[nodiscard]] Result<void> add_address(const InterfaceAddress& address);
+  /// In whatever network namespace it is by now.
   [[nodiscard]] bool is_up() const;
-  /// Error: permission_denied; the hint is the command to run as root.
+  /// What follows changes an interface in the network namespace of this process only. Errors: permission_denied, with
+  /// the command to run as root; not_supported, it was moved to another namespace.
   [[nodiscard]] Result<void> bring_up();
   [[nodiscard]] Result<void> set_mtu(std::uint32_t bytes);
+  /// Adds an IP address. One that the interface has already is no error.
+  [[nodiscard]] Result<void> add_address(const InterfaceAddress& address);
   /// Sets the carrier of the kernel's end. Kernels without TUNSETCARRIER ignore it.
   void set_carrier(bool on) noexcept;
   void close() noexcept;
 
  private:
+  /// A request of netdevice(7) about the interface, as long as it is in this process's namespace.
+  [[nodiscard]] Result<ifreq> request_here() const;
+
   Interface(std::string name, FileDescriptor frames, FileDescriptor control, bool segments_udp)
       : name_(std::move(name)), frames_(std::move(frames)), control_(std::move(control)), segments_udp_(segments_udp) {}
 

@@ -9,6 +9,7 @@
 #include "conformance/own_network.hpp"
 #include "fixture.hpp"
 #include "kernel_end.hpp"
+#include "other_network.hpp"
 #include "ports/tap/interface.hpp"
 #include "support/settings_edits.hpp"
 
@@ -120,6 +121,27 @@ TEST_F(TapPort, CountsFramesThatADownInterfaceRejects) {
   EXPECT_FALSE(port.link().up);
   EXPECT_EQ(send(port, {ether(numbered(60, 1))}), 1U);
   EXPECT_EQ(drops(port, "tx_no_receiver"), 1U);
+}
+
+// As for a container, which has an interface of the same name of its own later.
+TEST_F(TapPort, ServesAnInterfaceThatWasMovedAwayAndLeavesItsNamesakeAlone) {
+  const OtherNetwork elsewhere;
+  Port port = started("tap:plx0");
+  const std::string there = "nsenter --net --target " + elsewhere.pid() + " ip link set plx0 ";
+  ASSERT_EQ(std::system(("ip link set plx0 netns " + elsewhere.pid()).c_str()), 0);
+  auto namesake = tap::Interface::open("plx0");
+  ASSERT_TRUE(namesake) << namesake.error().message();
+  EXPECT_FALSE(port.link().up);
+  ASSERT_EQ(std::system((there + "up").c_str()), 0);
+  EXPECT_TRUE(port.link().up);
+  EXPECT_EQ(send(port, {ether(numbered(60, 1))}), 1U);
+  EXPECT_EQ(drops(port, "tx_no_receiver"), 0U);
+
+  const auto refused = test::set_mtu(port, 3000);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().what, HasSubstr("no longer in this process's network namespace"));
+  EXPECT_FALSE(namesake->is_up());
+  EXPECT_EQ(KernelEnd("plx0").mtu(), 1500);
 }
 
 TEST_F(TapPort, HasAnAddressOfItsOwn) {

@@ -221,22 +221,12 @@ TEST_F(XdpPortEvents, QueuesThatAreInUseStay) {
 }
 
 TEST_F(XdpPortEvents, AnInterfaceThatIsMovedAwayFailsThePort) {
-  std::array<int, 2> ready{};
-  ASSERT_EQ(::pipe(ready.data()), 0);
-  const pid_t elsewhere = ::fork();
-  if (elsewhere == 0) {
-    const char result = ::unshare(CLONE_NEWNET) == 0 ? 'y' : 'n';
-    static_cast<void>(::write(ready[1], &result, 1) == 1);
-    for (;;) ::pause();
-  }
-  char result = 0;
-  ASSERT_EQ(::read(ready[0], &result, 1), 1);
-  ASSERT_EQ(result, 'y');
+  const OtherNetwork elsewhere;
   Port port = started("xdp:plxe0?rule=all");
   pollux::RxQueue& queue = port.rx(0);
   static_cast<void>(queue.arm());  // reports the start
   ASSERT_TRUE(queue.arm());
-  shell("ip link set plxe0 netns " + std::to_string(elsewhere));
+  shell("ip link set plxe0 netns " + elsewhere.pid());
   pollfd waiting{queue.event_fd(), POLLIN, 0};
   EXPECT_EQ(::poll(&waiting, 1, 1000), 1);
   EXPECT_THAT(poll(port), IsEmpty());
@@ -247,9 +237,6 @@ TEST_F(XdpPortEvents, AnInterfaceThatIsMovedAwayFailsThePort) {
   EXPECT_THAT(served.error().what, HasSubstr("moved to another network namespace"));
   EXPECT_TRUE(port.close());
   EXPECT_EQ(pool_.stats().in_use(), 0U);
-  ::kill(elsewhere, SIGKILL);
-  ::waitpid(elsewhere, nullptr, 0);
-  for (const int end : ready) ::close(end);
 }
 
 // The program is the other one's, and this one only sends: its socket wants the queue, too.
