@@ -6,6 +6,7 @@ import json
 import os
 import random
 import socket
+import statistics
 import sys
 import threading
 import time
@@ -218,18 +219,22 @@ ATTACKS: list[tuple[str, int, Callable[[str], None], str]] = [
 @unittest.skipUnless(os.geteuid() == 0, "only root can open interfaces for others")
 class Attacks(unittest.TestCase):
     def attack(self, descriptors: int, work: Callable[[str], None], warns: str) -> None:
-        _, begin, end = self.times_of(descriptors, work, warns)
-        self.assertLess(end - begin, LONGEST)
+        _, calls = self.times_of(descriptors, work, warns)
+        self.assertLess(max(end - begin for begin, end in calls), LONGEST)
 
     def test_rules(self) -> None:
-        """While the neighbour waits, the attacker's connections are not served one after the other."""
-        answered, begin, end = self.times_of(1024, rules, "")
-        meanwhile = sum(begin < time < end for time in json.loads(answered))
-        self.assertGreaterEqual(len(json.loads(answered)), 2 * CONNECTIONS)
-        self.assertLess(meanwhile, CONNECTIONS // 8)
+        """While the neighbour waits, the attacker's connections are not served one after the other. The median of its calls says so, since
+        the longest may be one in which the neighbour, although answered, got no processor."""
+        written, calls = self.times_of(1024, rules, "")
+        answered = json.loads(written)
+        self.assertGreaterEqual(len(answered), 2 * CONNECTIONS)
+        under_attack = [(begin, end) for begin, end in calls if answered[0] < begin and end < answered[-1]]
+        self.assertGreaterEqual(len(under_attack), 8)
+        meanwhile = [sum(begin < time < end for time in answered) for begin, end in under_attack]
+        self.assertLess(statistics.median(meanwhile), CONNECTIONS // 16)
 
-    def times_of(self, descriptors: int, work: Callable[[str], None], warns: str) -> tuple[str, float, float]:
-        """What the attack writes, and when the neighbour's longest call began and ended."""
+    def times_of(self, descriptors: int, work: Callable[[str], None], warns: str) -> tuple[str, list[tuple[float, float]]]:
+        """What the attack writes, and when each of the neighbour's calls began and ended."""
         started = time.monotonic()
         with helper(POLLUX, descriptors) as server:
             neighbour = Child(NEIGHBOUR, be_neighbour(server.path))
@@ -238,7 +243,7 @@ class Attacks(unittest.TestCase):
                 written = Child(ATTACKER, lambda _: work(server.path)).join()
             finally:
                 time.sleep(0.2)
-                opened, begin, end, failed = json.loads(neighbour.join())
+                opened, calls, failed = json.loads(neighbour.join())
             self.assertEqual(failed, "", server.said())
             self.assertGreater(opened, 20)
             self.assertIn(warns, server.program.said())
@@ -247,7 +252,7 @@ class Attacks(unittest.TestCase):
             self.assertLessEqual(server.program.said().count(f"{INTERFACE}: opened"), minutes, "once a minute")
             Child(NEIGHBOUR, lambda _: start_port(Client(server.path))).join()
             server.program.summary()  # it ends as it should
-        return written, begin, end
+        return written, calls
 
     def test_descriptors_of_others_in_flight(self) -> None:
         """Other programs of root's have sent as many as the helper may: that is said, and passes."""
