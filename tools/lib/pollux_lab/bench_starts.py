@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from . import own_network
+from . import bench_starts_guest, own_network
 from .bench import filled, huge_pages
 from .built import programs_in
 from .commands import Parser
@@ -41,11 +41,18 @@ REMARK = ("From a program's exec to the first frame that it forwards while a fra
 @dataclasses.dataclass(frozen=True)
 class Start:
     """What one start took and had."""
-    milliseconds: float
+    milliseconds: float | None  # not in a guest
     resident: int  # bytes, as the next two
     anonymous: int
     huge: int
     opened: tuple[float, ...] = ()  # milliseconds
+
+
+def _memory(said: str) -> tuple[int, int, int]:
+    """Bytes that are resident, those of them that no file has, and in huge pages, by /proc's `status` and `smaps_rollup`."""
+    values = dict(re.findall(r"^(\w+):\s+(\d+) kB$", said, re.MULTILINE))
+    kilobytes = [int(values.get(name, 0)) for name in ("VmRSS", "RssAnon", "Private_Hugetlb", "Shared_Hugetlb")]
+    return 1024 * kilobytes[0], 1024 * kilobytes[1], 1024 * sum(kilobytes[2:])
 
 
 @contextlib.contextmanager
@@ -99,13 +106,12 @@ class Started:
         return 1000 * (time.monotonic() - self.began)
 
     def memory(self) -> tuple[int, int, int]:
-        """Bytes that are resident, those of them that no file has, and in huge pages; of a program that has ended nothing."""
-        values = {}
+        """Of a program that has ended nothing."""
+        said = ""
         for name in ("status", "smaps_rollup"):
             with contextlib.suppress(OSError):
-                values |= dict(re.findall(r"^(\w+):\s+(\d+) kB$", pathlib.Path(f"/proc/{self._process.pid}/{name}").read_text(), re.MULTILINE))
-        kilobytes = [int(values.get(name, 0)) for name in ("VmRSS", "RssAnon", "Private_Hugetlb", "Shared_Hugetlb")]
-        return 1024 * kilobytes[0], 1024 * kilobytes[1], 1024 * sum(kilobytes[2:])
+                said += pathlib.Path(f"/proc/{self._process.pid}/{name}").read_text()
+        return _memory(said)
 
     def end(self) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):
@@ -189,15 +195,26 @@ def measure(build: pathlib.Path, rounds: int) -> dict[tuple[str, str], list[Star
     return runs
 
 
+def in_guest(build: pathlib.Path) -> dict[tuple[str, str], list[Start]]:
+    """Memory alone, over VFIO."""
+    uris = ["vfio:{0}", "vfio:{1}"]
+    commands = {"skeleton": (next(iter(programs_in(build, "skeleton"))), uris, "vfio:.*2:.*opened"),
+                "l2fwd": (next(iter(programs_in(build, "l2fwd"))), uris, "forwarding")}
+    for program in programs_in(build, "dpdk_skeleton"):
+        commands["DPDK's skeleton"] = (program, ["-l", "0", "--in-memory", "--no-telemetry"], "forwarding packets")
+    return {("vfio:, in a guest", name): [Start(None, *_memory(one)) for one in said]
+            for name, said in bench_starts_guest.memory(commands, 3).items()}
+
+
 def table(runs: dict[tuple[str, str], list[Start]]) -> str:
     rows = [["ports", "program", "ms to the first frame", "opened, ms", "resident, MiB", "of it anonymous", "huge, MiB",
              "anonymous and huge without buffers"]]
     for (ports, program), starts in runs.items():
-        times = [start.milliseconds for start in starts]
+        times = [start.milliseconds for start in starts if start.milliseconds is not None]
         opened = [value for start in starts for value in start.opened]
         resident, anonymous, huge = (statistics.median(values) / 2**20 for values in
                                      zip(*((start.resident, start.anonymous, start.huge) for start in starts), strict=True))
-        rows.append([ports, program, f"{statistics.median(times):.1f} [{min(times):.1f} to {max(times):.1f}]",
+        rows.append([ports, program, f"{statistics.median(times):.1f} [{min(times):.1f} to {max(times):.1f}]" if times else "",
                      f"{statistics.median(opened):.1f}" if opened else "", f"{resident:.1f}", f"{anonymous:.1f}", f"{huge:.0f}",
                      f"{anonymous + huge - BUFFERS * BUFFER_BYTES / 2**20:.1f}" if program.endswith("skeleton") else ""])
     lines = ["| " + " | ".join(row) + " |" for row in rows]
@@ -211,7 +228,7 @@ def main() -> int:
     options: argparse.Namespace = parser.parse_args()
     end_on_signals()
     with huge_pages(options.huge_pages):
-        print(table(measure(options.build, ROUNDS)), "\n\n", filled(REMARK, 140), sep="")
+        print(table(measure(options.build, ROUNDS) | in_guest(options.build)), "\n\n", filled(REMARK, 140), sep="")
     return 0
 
 
