@@ -78,12 +78,15 @@ CONFORMANCE_TEST(Counters, NeverFall) {
     then("restart of a transmit queue",
          [&, port = first] { ok(test::restart_tx(*port, 0, {.cache = *cache_, .ring = 128})); });
     send_some(40);
-    then("restart of a receive queue",
-         [&, port = first] { ok(test::restart_rx(*port, 0, {.pool = *pool_, .cache = *cache_, .ring = 128})); });
+    then("restart of a receive queue", [&, port = first] {
+      const auto restarted = test::restart_rx(*port, 0, {.pool = *pool_, .cache = *cache_, .ring = 128});
+      EXPECT_EQ(restarted.has_value(), traits().restarts_receive);
+    });
     send_some(40);
     then("a queue that is stopped and started", [&, port = first] {
       ok(port->stop_queue(QueueId::tx(0)));
       ok(port->start_queue(QueueId::tx(0)));
+      if (!traits().restarts_receive) return;
       ok(port->stop_queue(QueueId::rx(0)));
       ok(port->start_queue(QueueId::rx(0)));
     });

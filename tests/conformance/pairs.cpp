@@ -80,7 +80,7 @@ constexpr Traits kOwnDriver{.filters = false,
                             .card_receive = false};
 
 /// QEMU's 82574, with one queue in each direction.
-constexpr Traits kE1000e{.several_queues = false, .card_receive = false};
+constexpr Traits kE1000e{.several_queues = false, .restarts_receive = false, .card_receive = false};
 
 /// A device of virtio-net on QEMU's hub, which is up whatever the other end does.
 constexpr Traits kVirtio{

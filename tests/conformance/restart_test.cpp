@@ -23,7 +23,7 @@ class Restart : public Conformance {
   }
 };
 
-CONFORMANCE_TEST_WHERE(Restart, CountsEveryLostFrame, traits.delivers && !traits.by_file) {
+CONFORMANCE_TEST_WHERE(Restart, CountsEveryLostFrame, traits.delivers&& traits.restarts_receive && !traits.by_file) {
   start_both();
   expect_exchange(make_frames(100, 64));
   send(left(), make_frames(20, 64));
@@ -35,7 +35,8 @@ CONFORMANCE_TEST_WHERE(Restart, CountsEveryLostFrame, traits.delivers && !traits
   expect_exchange(make_frames(300, 64));
 }
 
-CONFORMANCE_TEST_WHERE(Restart, OfEachQueueResumesItsTraffic, traits.delivers && !traits.by_file) {
+CONFORMANCE_TEST_WHERE(Restart, OfEachQueueResumesItsTraffic,
+                       traits.delivers&& traits.restarts_receive && !traits.by_file) {
   start_both();
   for (const std::uint32_t ring : {32U, 256U, 64U}) {
     for (Port* port : {&left(), &right()}) {
@@ -73,7 +74,8 @@ CONFORMANCE_TEST_WHERE(Restart, DoesNotAffectTheOtherQueues,
   expect_exchange(make_frames(100, 64));
 }
 
-CONFORMANCE_TEST_WHERE(Restart, OneQueueIsStoppedAndStarted, traits.delivers && !traits.by_file) {
+CONFORMANCE_TEST_WHERE(Restart, OneQueueIsStoppedAndStarted,
+                       traits.delivers&& traits.restarts_receive && !traits.by_file) {
   start_both();
   expect_exchange(make_frames(50, 64));
   for (int round = 0; round < 2; ++round) {
@@ -122,6 +124,27 @@ CONFORMANCE_TEST_WHERE(Restart, OthersRunWhileAQueueIsStopped,
   wait_for_links();
   EXPECT_FALSE(right().config().rx[1].stopped);
   expect_exchange(make_frames(100, 64));
+}
+
+CONFORMANCE_TEST_WHERE(Restart, OfATransmitQueueAloneResumesItsTraffic,
+                       traits.delivers && !traits.restarts_receive && !traits.by_file) {
+  start_both();
+  for (const std::uint32_t ring : {32U, 256U, 64U}) {
+    for (Port* port : {&left(), &right()}) restart_tx(*port, 0, ring);
+    expect_exchange(make_frames(3 * ring, 64));
+  }
+  EXPECT_EQ(dropped(left(), "tx_stopped"), 0U);
+  const auto before = test::state_of(right());
+  const auto restarted = test::restart_rx(right(), 0, {.pool = *pool_, .cache = *cache_, .ring = 128});
+  EXPECT_EQ(restarted.error().code, ErrorCode::not_supported);
+  EXPECT_EQ(right().stop_queue(QueueId::rx(0)).error().code, ErrorCode::not_supported);
+  EXPECT_EQ(test::state_of(right()), before);
+  expect_exchange(make_frames(100, 64));
+  ASSERT_TRUE(right().stop());
+  restart_rx(right(), 0, 128);
+  ASSERT_TRUE(right().start());
+  wait_for_links();
+  expect_exchange(make_frames(300, 64));
 }
 
 CONFORMANCE_TEST(Restart, ThatIsRefusedChangesNothing) {

@@ -8,6 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "pollux/net/flow_control.hpp"
+#include "pollux/net/link_control.hpp"
+#include "pollux/net/nvm.hpp"
+#include "pollux/net/register_dump.hpp"
 #include "pollux/net/rx_metadata.hpp"
 #include "qemu/fixture.hpp"
 #include "support/flows.hpp"
@@ -217,6 +221,74 @@ TEST(E1000e, ReportsChecksums) {
     return frames.empty();
   }));
   EXPECT_GT(good, 3u);
+}
+
+TEST(E1000e, SuspendPowersTheCardDownAndResumeBringsItBack) {
+  QemuFixture fixture;
+  E1000ePair pair(fixture);
+  ASSERT_TRUE(pair.right.port.change([](Settings& settings) { settings.wake = {.magic = true}; }));
+  fixture.exchange(pair.left.port, pair.right.port, 50);
+  const auto asleep = pair.right.port.suspend();
+  ASSERT_TRUE(asleep) << asleep.error().message();
+  EXPECT_EQ(pair.right.port.capability<Nvm>()->nvm_info().error().code, ErrorCode::bad_state);
+  const auto awake = pair.right.port.resume();
+  ASSERT_TRUE(awake) << awake.error().message();
+  ASSERT_TRUE(QemuFixture::link_rises(pair.right.port));
+  fixture.exchange(pair.left.port, pair.right.port, 50);
+  fixture.exchange(pair.right.port, pair.left.port, 50);
+}
+
+TEST(E1000e, ReportsItsPhyAndRefusesWhatItCannotDo) {
+  QemuFixture fixture;
+  E1000ePair pair(fixture);
+  const auto control = pair.left.port.capability<LinkControl>();
+  ASSERT_TRUE(control);
+  const auto details = control->link_details();
+  ASSERT_TRUE(details) << details.error().message();
+  EXPECT_EQ(details->phy, "82574 (BM)");
+  EXPECT_EQ(details->phy_id, 0x01410CB1U);
+  const auto registers = pair.left.port.capability<PhyRegisters>();
+  EXPECT_EQ(registers->read_phy_register({.number = 2}).value(), 0x0141);
+  EXPECT_EQ(registers->read_phy_register({.number = 22, .page = 1}).error().code, ErrorCode::invalid_argument);
+  ASSERT_TRUE(control->restart_negotiation());
+  EXPECT_TRUE(QemuFixture::link_rises(pair.left.port));
+  const auto forced = pair.left.port.change([](Settings& settings) { settings.link.forced = LinkMode::full_100; });
+  EXPECT_EQ(forced.error().code, ErrorCode::not_supported);
+}
+
+TEST(E1000e, ReadsTheWordsOfItsNvmThatAnswer) {
+  QemuFixture fixture;
+  QemuPort opened = fixture.open(uri(0));
+  const auto nvm = opened.port.capability<Nvm>();
+  const auto info = nvm->nvm_info();
+  ASSERT_TRUE(info) << info.error().message();
+  EXPECT_EQ(info->words, 64U);
+  EXPECT_EQ(info->device_id, 0x10D3);
+  EXPECT_TRUE(info->checksum_holds);
+  EXPECT_EQ(nvm->read_nvm(0, 64).value().size(), 64U);
+  EXPECT_EQ(nvm->read_nvm(60, 5).error().code, ErrorCode::invalid_argument);
+}
+
+TEST(E1000e, ObeysPauseFramesOnceThePartnerCanSendThem) {
+  QemuFixture fixture;
+  E1000ePair pair(fixture);
+  ASSERT_TRUE(pair.left.port.change([](Settings& settings) {
+    settings.flow_control = {.pause = {.receive = true, .transmit = true}, .autonegotiate = false};
+  }));
+  const FlowControlState state = pair.left.port.capability<FlowControl>()->flow_control();
+  EXPECT_TRUE(state.active.receive && state.active.transmit);
+  EXPECT_GT(state.packet_buffer, 16U * 1024);
+  EXPECT_LT(state.config.high_water, state.packet_buffer);
+  const auto registers = pair.left.port.capability<RegisterDump>()->registers();
+  const auto value = [&](std::string_view name) {
+    const auto found =
+        std::find_if(registers.begin(), registers.end(), [&](const auto& one) { return one.name == name; });
+    return found == registers.end() ? 0U : found->value;
+  };
+  EXPECT_EQ(value("CTRL") >> 27 & 3, 3U);
+  EXPECT_EQ(value("FCRTH"), state.config.high_water);
+  EXPECT_NE(value("FCRTL") & state.config.low_water, 0U);
+  fixture.exchange(pair.left.port, pair.right.port, 50);
 }
 
 TEST(E1000e, WhatIsMissingIsRefusedByName) {

@@ -72,10 +72,11 @@ void announce_driver(const E1000eCard& card, bool loaded) {
   }
 }
 
-// Linux, netdev.c, e1000e_down. A queue has no bit that disables it.
+// Linux, netdev.c, e1000e_down. A queue has no bit that disables it. RCTL.EN of this card must not be cleared once it
+// was set (FLAG2_NO_DISABLE_RX; FreeBSD, if_em.c, em_initialize_receive_unit): receiving ends with mastering, and the
+// unit with a reset.
 Result<void> quiesce(const E1000eCard& card, const std::function<bool()>& transmit_finished) {
   if (card.regs.removed()) return fail_removed(card.name);
-  clear<reg::RCTL>(card, reg::RCTL::RXEN);
   if (card.regs.read<reg::STATUS>().has(reg::STATUS::LU)) wait_for_transmit(card, transmit_finished);
   clear<reg::TCTL>(card, reg::TCTL::EN);
   card.regs.flush();

@@ -18,7 +18,7 @@ void mask_interrupts(const E1000eCard& card);
 /// Tells the firmware whether a driver uses the port.
 void announce_driver(const E1000eCard& card, bool loaded);
 
-/// Ends all DMA of a running port: disables receive, waits for queued frames to be sent if the link is up (at most 50
+/// Ends all DMA of a running port: waits for queued frames to be sent if the link is up (at most 50
 /// ms, until `transmit_finished` returns true), disables transmit, calls `disable_master`. Errors: those of
 /// `disable_master`; DMA may then still go on.
 [[nodiscard]] Result<void> quiesce(const E1000eCard& card, const std::function<bool()>& transmit_finished);

@@ -10,7 +10,7 @@
 #include "drivers/intel/common/ring_setup.hpp"
 #include "drivers/intel/e1000e/bring_up.hpp"
 #include "drivers/intel/e1000e/queue_setup.hpp"
-#include "drivers/intel/gigabit/nvm.hpp"
+#include "drivers/intel/gigabit/phy.hpp"
 #include "net/frame_size.hpp"
 #include "net/new_port.hpp"
 #include "net/register_dump.hpp"
@@ -35,6 +35,7 @@ PortInfo describe(const Device& device, const hw::e1000e::CardTraits& card, std:
   limits.max_thresholds = {};
   limits.max_unicast = card.family.exact_addresses - 1;
   limits.max_multicast = 32 * reg::kMulticastTableWords;
+  limits.link_modes = gigabit::kPhyModes;
   PortInfo info = intel::describe_port(device, "e1000e", card.name, card.family.features, index, limits);
   info.supports = supported_settings();
   info.missed_count = MissedCount::lower_bound;
@@ -53,11 +54,13 @@ PortInfo describe(const Device& device, const hw::e1000e::CardTraits& card, std:
 
 E1000ePort::E1000ePort(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device,
                        const hw::e1000e::CardTraits& traits, std::uint16_t index)
-    : QueuePort(context, describe(*device, traits, index), intel::kExtendedTx),
-      device_(std::move(device)),
+    : GigabitPort(context, std::move(device), describe(*device, traits, index), intel::kExtendedTx, kCardCounters),
       card_{{{.regs = {}, .context = std::move(context), .name = device_->name()}, traits.family, device_.get()},
-            &traits},
-      statistics_(kCardCounters) {
+            &traits} {
+  capabilities_ = family_capabilities();
+  for (const CapabilityEntry& own : {offer<Nvm>(nvm_), offer<RegisterDump>(*this), transmit_watch(), receive_watch()}) {
+    capabilities_.push_back(own);
+  }
   queues()->set_rx_format(RxFormat::intel_extended);
 }
 
@@ -71,23 +74,13 @@ Result<std::unique_ptr<PortDriver>> E1000ePort::open(const std::shared_ptr<Conte
 }
 
 Result<void> E1000ePort::bring_up() {
-  auto bar = intel::map_and_reset(*device_, reg::kRegisterBar, reg::kRegisterBytes);
-  if (!bar) return pass_on(std::move(bar));
-  card_.regs = reg::Registers(*bar);
-  if (card_.regs.removed()) return fail_removed(card_.name);
-  if (auto reset = reset_card(card_); !reset) return reset;
-  if (auto nvm = check_nvm(card_); !nvm) return nvm;
-  auto mac = gigabit::permanent_mac(card_);
-  if (!mac) return pass_on(std::move(mac));
-  permanent_mac_ = *mac;
-  announce_driver(card_, true);
-  statistics_.attach(card_.regs, {}, 0);
-  use_registers({.bar = card_.regs.bar(),
-                 .rdh = reg::RDH::offset(0),
-                 .rdt = reg::RDT::offset(0),
-                 .tdt = reg::TDT::offset(0),
-                 .stride = reg::RDT::offset(1) - reg::RDT::offset(0),
-                 .have_enable = false});
+  if (auto taken = take_card(); !taken) return taken;
+  exchange_registers({.bar = card_.regs.bar(),
+                      .rdh = reg::RDH::offset(0),
+                      .rdt = reg::RDT::offset(0),
+                      .tdt = reg::TDT::offset(0),
+                      .stride = reg::RDT::offset(1) - reg::RDT::offset(0),
+                      .have_enable = false});
   return flush_registers(card_);
 }
 
@@ -97,8 +90,7 @@ Result<void> E1000ePort::start() {
   statistics_.accumulate();
   if (auto reset = reset_card(card_); !reset) return reset;
   announce_driver(card_, true);
-  const gigabit::LinkSetup link{.config = settings().link, .enabled = settings().phy_enabled};
-  if (auto started = start_link(card_, link); !started) return started;
+  if (auto started = start_link(card_, link_setup(settings())); !started) return started;
   statistics_.discard();
   statistics_.begin_receive(queues()->taken(), true,
                             [this] { return queues()->delivered(queue_registers(), card_.clock()); });
@@ -117,99 +109,59 @@ Result<void> E1000ePort::start() {
   return flush_registers(card_);
 }
 
-// With one queue a direction, the card's unit stands for its queue. Linux, netdev.c, e1000e_down, waits as long.
-Result<void> E1000ePort::halt_queue(QueueId queue) {
-  if (queue.receives()) {
-    clear<reg::RCTL>(card_, reg::RCTL::RXEN);
-  } else {
-    intel::IntelTxQueue& tx = *queues()->tx(0);
-    if (link().up) wait_for_transmit(card_, [&] { return tx.reclaim_sent() == 0; });
-    clear<reg::TCTL>(card_, reg::TCTL::EN);
-  }
+// A queue has no bit that disables it, and the receive unit must not be disabled (bring_up.cpp, quiesce).
+Result<void> E1000ePort::may_restart(QueueId queue) const {
+  if (!queue.receives()) return {};
+  return fail(ErrorCode::not_supported,
+              fmt::format("{}: a receive queue of this card cannot be restarted while the port runs", info().name),
+              "stop the port, change the queue, and start it");
+}
+
+// The card's unit stands for its queue. Linux, netdev.c, e1000e_down, waits as long.
+Result<void> E1000ePort::halt_queue(QueueId /*queue*/) {
+  intel::IntelTxQueue& tx = *queues()->tx(0);
+  if (link().up) wait_for_transmit(card_, [&] { return tx.reclaim_sent() == 0; });
+  clear<reg::TCTL>(card_, reg::TCTL::EN);
   card_.regs.flush();
   card_.clock().sleep_for(kUnitStopDelay);
-  if (!queue.receives()) queues()->tx(0)->note_head(card_.regs.read<reg::TDH>(0).raw());
+  tx.note_head(card_.regs.read<reg::TDH>(0).raw());
   return flush_registers(card_);
 }
 
-Result<void> E1000ePort::start_queue(QueueId queue) {
-  auto started = queue.receives() ? program_receive(card_, rings().rx(0)) : start_transmit(card_, rings().tx(0));
-  if (!started) return started;
-  if (queue.receives()) {
-    write_receive_control(card_, settings());
-    if (auto armed = arm_receive(card_, *queues()); !armed) return armed;
-  }
+Result<void> E1000ePort::start_queue(QueueId /*queue*/) {
+  if (auto started = start_transmit(card_, rings().tx(0)); !started) return started;
   return flush_registers(card_);
 }
 
-Result<void> E1000ePort::halt() {
-  mask_interrupts(card_);
-  auto quiet = quiesce(card_, [this] { return queues()->transmit_finished(); });
+Result<void> E1000ePort::quiesce() {
+  auto quiet = e1000e::quiesce(card_, [this] { return queues()->transmit_finished(); });
   if (config().tx_queues() != 0) queues()->tx(0)->note_head(card_.regs.read<reg::TDH>(0).raw());
-  statistics_.accumulate();
-  if (!quiet && quiet.error().code == ErrorCode::timeout) {
-    card_.log(LogLevel::warning, quiet.error().what + "; turning bus mastering off and resetting the function");
-    quiet = force_off_bus(card_);
-  } else if (quiet) {
-    quiet = device_->set_bus_master(false);
-  }
-  dma_ended_ = quiet.has_value();
   return quiet;
 }
 
-std::uint32_t E1000ePort::drain(DrainReason reason) noexcept {
-  const std::uint32_t buffers = QueuePort::drain(reason);
-  statistics_.end_receive(queues()->taken());
-  return buffers;
-}
-
-Stats E1000ePort::stats() {
-  Stats stats = QueuedPort::stats();
-  statistics_.fill(stats);
-  return stats;
-}
-
 Result<Duration> E1000ePort::service() {
-  if (card_.regs.removed()) return fail_removed(card_.name);
+  if (!card_.asleep && card_.regs.removed()) return fail_removed(card_.name);
   if (auto healthy = check_device(*device_); !healthy) return pass_on(std::move(healthy));
+  if (card_.asleep) return gigabit::CardStatistics::kUpdateInterval;
+  settle_flow_control(link());
   statistics_.accumulate();
   return gigabit::CardStatistics::kUpdateInterval;
 }
 
-std::vector<int> E1000ePort::events() const { return device_events(device_.get(), queues()->other_event()); }
-
 std::vector<RegisterValue> E1000ePort::registers() {
-  if (!expect_open(card_)) return {};
+  if (!gigabit::expect_open(card_)) return {};
   return dump_registers(card_.regs.bar(), hw::e1000e::kRegisters, {});
-}
-
-bool E1000ePort::may_transmit() const {
-  const auto status = card_.regs.read<reg::STATUS>();
-  return !status.all_ones() && status.has(reg::STATUS::LU) && !status.has(reg::STATUS::TXOFF);
 }
 
 intel::CountedFrames E1000ePort::counted_frames() { return {.all = statistics_.counted_frames().first, .dropped = {}}; }
 
-bool E1000ePort::make_harmless() {
-  if (dma_ended_ || !card_.regs.bar() || card_.regs.removed()) return true;
-  return force_off_bus(card_).has_value();
+bool E1000ePort::is_same_card(const PciIdentity& other) const noexcept {
+  return hw::e1000e::find_card(other) == card_.traits;
 }
 
-// The kernel's driver will reset the card again. Firmware must learn that this driver no longer uses it.
-Result<void> E1000ePort::release(bool failed) {
-  Result<void> result;
-  statistics_.accumulate();
-  if (!failed) {
-    result = reset_card(card_);
-    if (result) announce_driver(card_, false);
-    card_.regs.bar().flush();
-  }
-  statistics_.detach();
-  card_.regs = {};
-  queues()->detach_interrupts();
-  device_.reset();
-  card_.device = nullptr;
-  return result;
+// PBA holds KiB for receiving; a start writes it (program_receive).
+std::uint32_t E1000ePort::receive_buffer(const Settings& /*settings*/) const {
+  return card_.regs.bar() ? card_.regs.read<reg::PBA>().get(reg::PBA::RX) * 1024 : 0;
 }
 
 }  // namespace pollux::drivers::e1000e

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What each setting of the port governs on the card.
+#include <utility>
+
 #include "drivers/intel/common/ring_setup.hpp"
 #include "drivers/intel/e1000e/port.hpp"
 #include "drivers/intel/e1000e/queue_setup.hpp"
 #include "drivers/intel/gigabit/addresses.hpp"
+#include "drivers/intel/gigabit/phy.hpp"
 #include "drivers/intel/gigabit/queues.hpp"
 #include "net/frame_size.hpp"
 
@@ -17,8 +20,9 @@ constexpr Duration kReceiveLimit = milliseconds(100);
 
 SettingSet supported_settings() {
   SettingSet settings = kCommonSettings;
-  for (const Setting setting : {Setting::keep_fcs, Setting::unicast, Setting::multicast, Setting::vlans,
-                                Setting::vlan_stripping, Setting::led}) {
+  for (const Setting setting :
+       {Setting::keep_fcs, Setting::unicast, Setting::multicast, Setting::vlans, Setting::vlan_stripping, Setting::led,
+        Setting::link, Setting::phy_enabled, Setting::flow_control, Setting::wake}) {
     settings.insert(setting);
   }
   return settings;
@@ -26,7 +30,13 @@ SettingSet supported_settings() {
 
 Result<void> E1000ePort::check(const PlacedSettings& from, PlacedSettings& to) {
   if (to.unicast != from.unicast || to.multicast != from.multicast) place_addresses(card_, to);
-  return {};
+  if (to.link != from.link || to.phy_enabled != from.phy_enabled) {
+    if (auto fits = check_link(from, to); !fits) return fits;
+  }
+  if (auto wakes = check_wake(from, to); !wakes) return wakes;
+  if (to.flow_control == from.flow_control || card_.regs.removed()) return {};
+  auto valid = with_marks(to);
+  return valid ? Result<void>() : pass_on(std::move(valid));
 }
 
 // Without LPE the card has the limit of the usual MTU; with it, none.
@@ -46,7 +56,12 @@ Result<void> E1000ePort::apply(const PlacedSettings* from, const PlacedSettings&
   if (changed(&Settings::led)) {
     if (auto shown = leds_.write(to.led); !shown) return shown;
   }
-  if (!running()) return flush_registers(card_);  // the other settings are written by the next start
+  if (!running()) {  // the other settings are written by the next start
+    if (!to.phy_enabled && changed(&Settings::phy_enabled)) {
+      if (auto stopped = stop_phy(card_); !stopped) return stopped;
+    }
+    return flush_registers(card_);
+  }
   if (from == nullptr) clear_addresses(card_);
   if (changed(&Settings::mac)) write_address(card_, 0, mac_of(to), 0);
   if (changed(&Settings::vlans)) {
@@ -57,6 +72,7 @@ Result<void> E1000ePort::apply(const PlacedSettings* from, const PlacedSettings&
     write_vlan_stripping(card_, to.vlan_stripping);
     queues()->let_card_insert_tags(to.vlan_stripping);
   }
+  if (auto linked = apply_link_settings(from, to); !linked) return linked;
   if (changed(&Settings::mtu)) {
     if (auto limited = limit_length(from, to); !limited) return limited;
   }

@@ -64,14 +64,14 @@ class PhyKind {
  public:
   virtual ~PhyKind() = default;
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;
-  /// Whether the registers from 16 on have pages, which register 31 selects.
+  /// Whether the registers from 16 on have pages, which a register selects (Paging).
   [[nodiscard]] virtual bool has_pages() const noexcept = 0;
   /// Prepares for negotiation, or for a forced mode. Call it before register 0 is written.
   [[nodiscard]] virtual Result<void> prepare(const GigabitCard& card, bool forced) const = 0;
   [[nodiscard]] virtual Result<CableReport> cable(const GigabitCard& card) const = 0;
 };
 
-/// The kind of the PHY with this id (registers 2 and 3): IGP03, or one with only the registers 0 to 15.
+/// The kind of the PHY with this id (registers 2 and 3): that of the card, or one with only the registers 0 to 15.
 [[nodiscard]] const PhyKind& phy_kind(const GigabitCard& card, std::uint32_t id) noexcept;
 
 /// What the PHY says of itself, and while `link_up` of its link.

@@ -10,7 +10,6 @@
 #include "drivers/intel/forward/forward_queue.hpp"
 #include "drivers/intel/igb/port.hpp"
 #include "drivers/intel/igb/queue_setup.hpp"
-#include "drivers/intel/igb/wake.hpp"
 #include "net/register_dump.hpp"
 
 namespace pollux::drivers::igb {
@@ -31,31 +30,28 @@ Result<std::unique_ptr<ForwardPath>> IgbPort::forward_path(std::uint16_t rx_queu
 }
 
 void IgbPort::list_capabilities() {
-  capabilities_ = {offer<LinkControl>(*this),  offer<PhyRegisters>(*this), offer<FlowControl>(*this),
-                   interrupt_capability(),     offer<PortClock>(clock_),   offer<FrameStamps>(stamps_),
-                   offer<WakeOnLan>(*this),    offer<SelfTest>(*this),     offer<Nvm>(nvm_),
-                   offer<RegisterDump>(*this), transmit_watch(),           receive_watch()};
+  capabilities_ = family_capabilities();
+  for (const CapabilityEntry& own :
+       {interrupt_capability(), offer<PortClock>(clock_), offer<FrameStamps>(stamps_), offer<SelfTest>(*this),
+        offer<Nvm>(nvm_), offer<RegisterDump>(*this), transmit_watch(), receive_watch()}) {
+    capabilities_.push_back(own);
+  }
   if (functions_.max_functions() != 0) capabilities_.push_back(offer<VirtualFunctions>(functions_));
 }
 
-Stats IgbPort::stats() {
-  Stats stats = QueuedPort::stats();
-  statistics_.fill(stats);
-  return stats;
-}
-
 void IgbPort::append_counters(std::vector<Counter>& counters) {
-  statistics_.append(counters);
+  GigabitPort::append_counters(counters);
   stamps_.append_counters(counters);
 }
 
 Result<Duration> IgbPort::service() {
   if (!card_.asleep && card_.regs.removed()) return fail_removed(card_.name);
   if (auto healthy = check_device(*device_); !healthy) return pass_on(std::move(healthy));
-  if (card_.asleep) return IgbStatistics::kUpdateInterval;
+  if (card_.asleep) return gigabit::CardStatistics::kUpdateInterval;
   if (running()) acknowledge_interrupts(card_, *queues());
   const Link now = link();
-  follow(now);
+  settle_flow_control(now);
+  if (running()) tx_rates_.follow(now, settings());
   functions_.service();  // before messages about the link, which would replace requests
   functions_.follow(now);
   statistics_.accumulate();
@@ -63,19 +59,12 @@ Result<Duration> IgbPort::service() {
   stamps_.release_unread();
   const auto* const interrupts = queues()->interrupts();
   const bool must_poll = running() && functions_.enabled() && (interrupts == nullptr || !interrupts->has_other());
-  return must_poll ? kMailboxInterval : IgbStatistics::kUpdateInterval;
+  return must_poll ? kMailboxInterval : gigabit::CardStatistics::kUpdateInterval;
 }
-
-std::vector<int> IgbPort::events() const { return device_events(device_.get(), queues()->other_event()); }
 
 std::vector<RegisterValue> IgbPort::registers() {
   if (!expect_open()) return {};
   return dump_registers(card_.regs.bar(), hw::igb::kRegisters, kNotDumped);
-}
-
-bool IgbPort::may_transmit() const {
-  const auto status = card_.regs.read<reg::STATUS>();
-  return !status.all_ones() && status.has(reg::STATUS::LU) && !status.has(reg::STATUS::TXOFF);
 }
 
 Duration IgbPort::longest_request() const {
@@ -89,12 +78,6 @@ intel::CountedFrames IgbPort::counted_frames() {
   if (!settings().pools.pools.empty() || functions_.enabled())
     return {.all = std::nullopt, .dropped = std::move(dropped)};
   return {.all = all, .dropped = std::move(dropped)};
-}
-
-Result<WakeEvents> IgbPort::wake_support() {
-  const auto wakes = may_wake(card_);
-  if (!wakes) return tl::unexpected<Error>(wakes.error());
-  return *wakes ? WakeEvents{true, true, true, true, true} : WakeEvents{};
 }
 
 Result<void> IgbPort::expect_open() const { return gigabit::expect_open(card_); }

@@ -12,7 +12,6 @@
 #include "drivers/intel/igb/flow_filters.hpp"
 #include "drivers/intel/igb/port.hpp"
 #include "drivers/intel/igb/queue_setup.hpp"
-#include "drivers/intel/igb/wake.hpp"
 #include "net/settings_check.hpp"
 
 namespace pollux::drivers::igb {
@@ -145,15 +144,7 @@ Result<void> IgbPort::check(const PlacedSettings& from, PlacedSettings& to) {
   if (to.link != from.link || to.phy_enabled != from.phy_enabled) {
     if (auto fits = check_link(from, to); !fits) return fits;
   }
-  if (to.wake != from.wake && to.wake.any()) {
-    auto wakes = may_wake(card_);
-    if (!wakes) return pass_on(std::move(wakes));
-    if (!*wakes) {
-      return fail(ErrorCode::not_supported,
-                  fmt::format("{}: this port of the card cannot wake the machine", card_.name),
-                  "use the card's first port; the NVM says whether the second one is wired to wake");
-    }
-  }
+  if (auto wakes = check_wake(from, to); !wakes) return wakes;
   const bool marks = to.flow_control != from.flow_control || to.packet_buffers != from.packet_buffers;
   if (!marks || card_.regs.removed()) return {};
   auto valid = with_marks(to);
@@ -179,7 +170,7 @@ Result<void> IgbPort::apply(const PlacedSettings* from, const PlacedSettings& to
     return flush_registers(card_);
   }
   const bool receives = to.queues.rx_queues() != 0;
-  if (from == nullptr) clear_filters(card_);
+  if (from == nullptr) clear_filters();
   if (changed(&Settings::mac)) write_address(card_, 0, mac_of(to), own_pools(to.pools) | functions_.own_pools());
   if (!functions_.enabled() && changed(&Settings::vlans)) {
     const std::optional<VlanSet> before = from != nullptr ? std::optional(vlans_of(*from)) : std::nullopt;
@@ -195,14 +186,7 @@ Result<void> IgbPort::apply(const PlacedSettings* from, const PlacedSettings& to
     queues()->let_card_insert_tags(inserts_tags(to));
     queues()->set_rx_format(rx_format(to));
   }
-  const bool may_concern_link =
-      changed(&Settings::link, &Settings::phy_enabled, &Settings::loopback, &Settings::flow_control);
-  if (from != nullptr && may_concern_link && link_setup(*from) != link_setup(to)) {
-    if (auto restarted = apply_link(to); !restarted) return restarted;
-  } else if (changed(&Settings::flow_control)) {
-    if (auto paused = start_flow_control(to); !paused) return paused;
-    if (from != nullptr) settle_flow_control(link());
-  }
+  if (auto linked = apply_link_settings(from, to); !linked) return linked;
   if (changed(&Settings::moderation)) moderate(to);
   if (changed(&Settings::rules, &Settings::stamps)) write_filters(card_, from, to);
   if (to.stamps != (from == nullptr ? FrameStampsConfig{} : from->stamps)) stamps_.write(to.stamps);

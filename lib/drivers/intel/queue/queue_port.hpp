@@ -66,6 +66,8 @@ class QueuePort : public QueuedPort, private Interrupts, private TransmitWatch, 
   void moderate(const Settings& settings);
   /// For a driver that overrides `counted_frames`.
   [[nodiscard]] CapabilityEntry receive_watch() noexcept { return offer<ReceiveWatch>(*this); }
+  /// Called for a queue of a running port. Errors: not_supported (the card cannot stop this queue alone).
+  [[nodiscard]] virtual Result<void> may_restart(QueueId /*queue*/) const { return {}; }
   /// Whether the card may send now: it has a link, and its link partner asks for no pause. The port is started.
   [[nodiscard]] virtual bool may_transmit() const = 0;
   /// How long a queue may stand still while the card sends what it has taken from it: the longest request at the lowest

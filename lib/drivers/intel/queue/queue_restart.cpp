@@ -11,6 +11,9 @@ namespace pollux::drivers::intel {
 
 Result<void> QueuePort::prepare(QueueId queue, const PlacedSettings& next, bool running) {
   const bool rx = queue.receives();
+  if (this->running()) {
+    if (auto can = may_restart(queue); !can) return can;
+  }
   if (rx ? queues_->rx(queue.index)->is_borrowed() : queues_->tx(queue.index)->is_borrowed()) {
     return fail(
         ErrorCode::busy,

@@ -30,18 +30,25 @@ struct CardTraits {
   gigabit::FamilyTraits family = {};
 };
 
-/// 82574: Linux e1000e, 82571.c (e1000_82574_info), hw.h (BME1000_E_PHY_ID_R2) and phy.c (BM_PHY_PAGE_SELECT).
+/// 82574: Linux e1000e, 82571.c (e1000_82574_info).
 inline constexpr gigabit::FamilyTraits k82574{
     .exact_addresses = 16,
     .ownership = gigabit::Ownership::mdio,
-    .phy = {.id = 0x01410CB0, .paging = {.select = 22, .shift = 0}, .reports_configuration = false},
+    .phy = {.id = gigabit::phy::bm::kId,
+            .kind = gigabit::phy::Kind::bm,
+            .paging = gigabit::phy::bm::kPaging,
+            .reports_configuration = false},
     .nvm = {.alternate_mac_pointer = {}},
-    .features = {.segments_udp = false, .segments_tunnels = false, .nvm_pins = false}};
-/// QEMU's 82574 has one mode of the link, and does not count frames without a descriptor (hw/net/e1000e_core.c,
-/// e1000e_get_status and e1000e_receive_internal).
+    .features = {.segments_udp = false, .segments_tunnels = false, .nvm_pins = false},
+    .has_link_mode = false,
+    .wake_control = 1U << 21};  // CTRL.EN_PHY_PWR_MGMT: Linux e1000e, netdev.c, __e1000_shutdown
+/// QEMU's 82574 has one mode of the link, does not count frames without a descriptor (hw/net/e1000e_core.c,
+/// e1000e_get_status and e1000e_receive_internal), and answers for the first words of its NVM alone
+/// (e1000e_set_eerd), whatever EECD says.
 inline constexpr gigabit::FamilyTraits kQemu82574 = [] {
   gigabit::FamilyTraits family = k82574;
   family.features = intel::kQemuFeatures;
+  family.nvm.words = 64;
   return family;
 }();
 /// The subsystem of QEMU's card: hw/net/e1000e.c, e1000e_properties.

@@ -21,10 +21,17 @@ struct Paging {
   unsigned shift = 5;
 };
 
+/// What a PHY has in its registers from 16 on.
+enum class Kind : std::uint8_t {
+  igp03,  ///< the 82576's
+  bm,     ///< the 82574's, with Marvell's registers
+};
+
 /// The properties in which the PHYs of cards differ. The defaults are the 82576's.
 struct PhyTraits {
   std::uint32_t address = kAddress;  ///< on MDIC
   std::uint32_t id = kId;            ///< without the revision bits
+  Kind kind = Kind::igp03;
   Paging paging = {};
   bool reports_configuration = true;  ///< EEMNGCTL.CFG_DONE
 };
@@ -123,3 +130,31 @@ inline constexpr std::array<std::uint8_t, 113> kMetresOfGain{
 inline constexpr unsigned kMetresOfError = 15;
 
 }  // namespace pollux::hw::gigabit::phy
+
+/// The 82574's PHY. Linux e1000e, hw.h (BME1000_E_PHY_ID_R2), phy.c and defines.h (M88E1000_*, BME1000_*).
+namespace pollux::hw::gigabit::phy::bm {
+
+inline constexpr std::uint32_t kId = 0x01410CB0;
+inline constexpr Paging kPaging{.select = 22, .shift = 0};  // BM_PHY_PAGE_SELECT
+
+inline constexpr std::uint32_t kControl = 16;
+inline constexpr std::uint16_t kKeepPolarity = 0x0002;  ///< a reversed polarity is not corrected
+inline constexpr std::uint16_t kAutoMdix = 0x0060;
+inline constexpr std::uint16_t kDownshift = 0x0800;
+inline constexpr std::uint32_t kStatus = 17;
+inline constexpr std::uint16_t kStatusPolarity = 0x0002;
+inline constexpr std::uint16_t kStatusMdix = 0x0040;
+inline constexpr std::uint16_t kStatusLength = 0x0380;
+inline constexpr unsigned kStatusLengthShift = 7;
+inline constexpr std::uint16_t kStatus1000 = 0x8000;  ///< of kPortSpeedMask
+/// Metres of cable: range n of kStatusLength goes from the one to the next (e1000_m88_cable_length_table).
+inline constexpr std::array<std::uint16_t, 6> kLengths{0, 50, 80, 110, 140, 140};
+inline constexpr std::uint32_t kTuningIndex = 29;
+inline constexpr std::uint16_t kTuning = 3;
+inline constexpr std::uint32_t kTuningValue = 30;
+/// A PHY that hangs has both counters at their end (82571.c, e1000_check_phy_82574).
+inline constexpr std::uint32_t kReceiveErrors = 21;
+inline constexpr std::uint16_t kReceiveErrorsEnd = 0xFFFF;
+inline constexpr std::uint16_t kIdleErrorsEnd = 0x00FF;  ///< of kGigabitStatus
+
+}  // namespace pollux::hw::gigabit::phy::bm

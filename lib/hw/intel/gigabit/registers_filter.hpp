@@ -22,4 +22,10 @@ struct MTA : Register<MTA, 0x5200, Access::rw, Stride{4, 128}, Alias{0x0200, 4, 
 
 struct VFTA : Register<VFTA, 0x5600, Access::rw, Stride{4, 128}, Alias{0x0600, 4, 128}> {};
 
+/// Receive control, as far as all cards have it. A card declares the whole register.
+struct RCTL : Register<RCTL, 0x0100, Access::rw> {
+  static constexpr Bit RXEN{1}, MPE{4}, BAM{15};
+  POLLUX_FIELDS(RXEN, MPE, BAM);
+};
+
 }  // namespace pollux::hw::gigabit

@@ -23,6 +23,8 @@ struct FamilyTraits {
   phy::PhyTraits phy = {};  ///< of a copper port
   nvm::NvmTraits nvm = {};
   intel::CardFeatures features = {};
+  bool has_link_mode = true;       ///< CTRL_EXT.LINK_MODE
+  std::uint32_t wake_control = 0;  ///< bits of CTRL for a card that waits for wake-up events
 };
 
 /// The ownership of the management bus, which cards without SW_FW_SYNC have. A write sets a side's bit only while the

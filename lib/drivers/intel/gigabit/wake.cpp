@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "drivers/intel/igb/wake.hpp"
+#include "drivers/intel/gigabit/wake.hpp"
 
 #include <array>
 
+#include "drivers/intel/gigabit/addresses.hpp"
+#include "drivers/intel/gigabit/control.hpp"
 #include "drivers/intel/gigabit/link.hpp"
 #include "drivers/intel/gigabit/nvm.hpp"
-#include "drivers/intel/igb/bring_up.hpp"
-#include "drivers/intel/igb/filters.hpp"
-#include "hw/intel/igb/nvm.hpp"
+#include "hw/intel/gigabit/nvm.hpp"
 
-namespace pollux::drivers::igb {
+namespace pollux::drivers::gigabit {
 namespace {
 
 /// For the negotiation of a link.
@@ -28,20 +28,18 @@ reg::WUFC::Value filters_of(const WakeEvents& events) noexcept {
 }  // namespace
 
 // [I-WAKE] Linux, igb_main.c, igb_probe: the first port wakes, the second if its NVM word says so, others do not.
-Result<bool> may_wake(const IgbCard& card) {
+Result<bool> may_wake(const GigabitCard& card) {
   if (auto present = expect_present(card); !present) return pass_on(std::move(present));
   const std::uint32_t port = card.regs.read<reg::STATUS>().get(reg::STATUS::LAN_ID);
   if (port != 1) return port == 0;
   std::array<std::uint16_t, 1> word{};
-  if (auto read = read_nvm(card, hw::igb::nvm::kInitControl3Port1, word); !read) return pass_on(std::move(read));
-  return (word[0] & hw::igb::nvm::kMayWake) != 0;
+  if (auto read = read_nvm(card, hw::gigabit::nvm::kInitControl3Port1, word); !read) return pass_on(std::move(read));
+  return (word[0] & hw::gigabit::nvm::kMayWake) != 0;
 }
 
 // [I-WAKE] Linux, igb_main.c, __igb_shutdown: filters that accept the frames, CTRL.ADVD3WUC, no more requests, then WUC
 // and WUFC. WUS keeps old events until it is cleared (igb_resume).
-Result<void> arm_wake(const IgbCard& card, WakeEvents events, const MacAddress& mac, const LinkConfig& config) {
-  if (!events.any()) return {};
-  clear_filters(card);
+Result<void> arm_wake(const GigabitCard& card, WakeEvents events, const MacAddress& mac, const LinkConfig& config) {
   write_vlans(card, nullptr, {});
   write_address(card, 0, mac, 0);
   if (auto link = start_link(card, {.config = config}); !link) return link;
@@ -53,7 +51,9 @@ Result<void> arm_wake(const IgbCard& card, WakeEvents events, const MacAddress& 
   }
   const auto accept = reg::RCTL::BAM | reg::RCTL::RXEN;
   card.regs.write<reg::RCTL>(events.multicast ? accept | reg::RCTL::MPE : accept);
-  modify<reg::CTRL>(card, reg::CTRL::ADVD3WUC);
+  const auto control = read_with_retry<reg::CTRL>(card);
+  if (control.all_ones()) return fail_removed(card.name);
+  card.regs.write<reg::CTRL>(reg::CTRL::Value(control.with(reg::CTRL::ADVD3WUC).raw() | card.family.wake_control));
   if (auto disabled = disable_master(card); !disabled) return disabled;
   card.regs.write<reg::WUS>(reg::WUS::Value(~0U));
   card.regs.write<reg::WUC>(reg::WUC::PME_EN);
@@ -62,4 +62,4 @@ Result<void> arm_wake(const IgbCard& card, WakeEvents events, const MacAddress& 
   return {};
 }
 
-}  // namespace pollux::drivers::igb
+}  // namespace pollux::drivers::gigabit
