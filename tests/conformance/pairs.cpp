@@ -79,8 +79,9 @@ constexpr Traits kOwnDriver{.filters = false,
                             .checks_fill = false,
                             .card_receive = false};
 
-/// QEMU's 82574, with one queue in each direction.
-constexpr Traits kE1000e{.several_queues = false, .restarts_receive = false, .card_receive = false};
+/// QEMU's 82574, with two queues in each direction.
+constexpr Traits kE1000e{
+    .several_queues = false, .two_queues = true, .restarts_receive = false, .has_rss = true, .card_receive = false};
 
 /// A device of virtio-net on QEMU's hub, which is up whatever the other end does.
 constexpr Traits kVirtio{

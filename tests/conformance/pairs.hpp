@@ -29,7 +29,8 @@ struct Traits {
   bool waits_when_full = true;           ///< a frame waits if the receive ring is full
   std::size_t registers = 50;            ///< its register dump has more registers than this; 0: no register dump
   bool needs_relay = false;              ///< the test relays frames between the kernel's ends of the two ports
-  bool several_queues = true;            ///< has several queues in each direction
+  bool several_queues = true;            ///< has four queues or more in each direction
+  bool two_queues = false;               ///< has two queues in each direction
   bool restarts_receive = true;          ///< restarts a receive queue while the port runs
   bool checks_fill = true;               ///< start fails if the pool cannot fill the receive rings
   bool has_rss = false;                  ///< spreads frames over receive queues as the program says

@@ -94,14 +94,20 @@ TEST(ExtendedTxDescriptor, Data) {
 }
 
 TEST(ExtendedTxDescriptor, Context) {
-  const Descriptor tcp =
-      tx::extended::context({.vlan = 7, .mac_length = 14, .ip_length = 20, .kind = tx::kContextIpv4 | tx::kContextTcp});
+  const Descriptor tcp = tx::extended::context(
+      {.vlan = 7, .mac_length = 14, .ip_length = 20, .kind = tx::kContextIpv4 | tx::kContextTcp}, 0);
   // ipcss 14, ipcso 24, ipcse 33; tucss 34, tucso 50, tucse 0; cmd DEXT | IP | TCP
   EXPECT_EQ(tcp.lo, std::uint64_t{50u << 8 | 34u} << 32 | 33u << 16 | 24u << 8 | 14u);
   EXPECT_EQ(tcp.hi, 0x23000000u);
-  const Descriptor udp = tx::extended::context({.mac_length = 18, .ip_length = 40, .kind = tx::kContextUdp});
+  const Descriptor udp = tx::extended::context({.mac_length = 18, .ip_length = 40, .kind = tx::kContextUdp}, 0);
   EXPECT_EQ(udp.lo, std::uint64_t{64u << 8 | 58u} << 32 | 57u << 16 | 28u << 8 | 18u);
   EXPECT_EQ(udp.hi, 0x20000000u);
+  // cmd DEXT | TSE | IP | TCP, paylen 9000; hdrlen 54, mss 1448
+  const Descriptor segments = tx::extended::context(
+      {.mac_length = 14, .ip_length = 20, .l4_length = 20, .mss = 1448, .kind = tx::kContextIpv4 | tx::kContextTcp},
+      9000);
+  EXPECT_EQ(segments.lo, tcp.lo);
+  EXPECT_EQ(segments.hi, std::uint64_t{1448u << 16 | 54u << 8} << 32 | 0x27000000u | 9000u);
 }
 
 TEST(IgbDescriptor, HasTheLayoutThatTheCardReads) {

@@ -26,7 +26,7 @@ constexpr std::uint32_t kMaxBuffer = 15 * 1024;
 /// For a unit that was disabled to end its DMA.
 constexpr Duration kUnitStopDelay = milliseconds(10);
 
-PortInfo describe(const Device& device, const hw::e1000e::CardTraits& card, std::uint16_t index) {
+PortInfo describe(Device& device, const hw::e1000e::CardTraits& card, std::uint16_t index) {
   PortLimits limits = intel::queue_limits(card.queues, card.max_frame - wire_bytes(0));
   limits.max_rx_frame = card.max_frame - kFcsBytes;
   limits.max_buffer = kMaxBuffer;
@@ -35,17 +35,17 @@ PortInfo describe(const Device& device, const hw::e1000e::CardTraits& card, std:
   limits.max_thresholds = {};
   limits.max_unicast = card.family.exact_addresses - 1;
   limits.max_multicast = 32 * reg::kMulticastTableWords;
+  limits.rss_table = 4 * reg::RETA::kCount;
+  limits.rss_types = kHashTypes;
   limits.link_modes = gigabit::kPhyModes;
   PortInfo info = intel::describe_port(device, "e1000e", card.name, card.family.features, index, limits);
-  info.supports = supported_settings();
+  info.supports = supported_settings(device);
   info.missed_count = MissedCount::lower_bound;
   info.offloads.tx_flags = TxOffload::ipv4_checksum | TxOffload::tcp_checksum | TxOffload::udp_checksum |
                            TxOffload::sctp_checksum | TxOffload::insert_vlan | TxOffload::insert_outer_vlan |
-                           TxOffload::without_fcs;
-  info.offloads.rx_flags =
-      RxOffload::ipv4_checksum | RxOffload::tcp_checksum | RxOffload::udp_checksum | RxOffload::vlan;
-  info.offloads.max_segments = 0;
-  info.offloads.max_tso = 0;
+                           TxOffload::tcp_segmentation | TxOffload::without_fcs;
+  info.offloads.rx_flags = RxOffload::ipv4_checksum | RxOffload::tcp_checksum | RxOffload::udp_checksum |
+                           RxOffload::rss_hash | RxOffload::vlan;
   info.packet_types = {};
   return info;
 }
@@ -58,10 +58,12 @@ E1000ePort::E1000ePort(std::shared_ptr<ContextState> context, std::unique_ptr<De
       card_{{{.regs = {}, .context = std::move(context), .name = device_->name()}, traits.family, device_.get()},
             &traits} {
   capabilities_ = family_capabilities();
-  for (const CapabilityEntry& own : {offer<Nvm>(nvm_), offer<RegisterDump>(*this), transmit_watch(), receive_watch()}) {
+  for (const CapabilityEntry& own :
+       {interrupt_capability(), offer<Nvm>(nvm_), offer<RegisterDump>(*this), transmit_watch(), receive_watch()}) {
     capabilities_.push_back(own);
   }
   queues()->set_rx_format(RxFormat::intel_extended);
+  if (device_->interrupt_vectors() >= kVectors) queues()->allow_sleeping(kVectors);
 }
 
 Result<std::unique_ptr<PortDriver>> E1000ePort::open(const std::shared_ptr<ContextState>& context,
@@ -94,18 +96,18 @@ Result<void> E1000ePort::start() {
   statistics_.discard();
   statistics_.begin_receive(queues()->taken(), true,
                             [this] { return queues()->delivered(queue_registers(), card_.clock()); });
+  enable_interrupts(card_, *queues(), config().rx_queues());
   dma_ended_ = false;
   if (auto mastering = device_->set_bus_master(true); !mastering) return mastering;
-  if (config().tx_queues() != 0) {
-    if (auto transmit = start_transmit(card_, rings().tx(0)); !transmit) return transmit;
+  for (std::uint32_t queue = 0; queue < config().tx_queues(); ++queue) {
+    if (auto programmed = program_transmit(card_, queue, rings().tx(queue)); !programmed) return programmed;
   }
+  if (config().tx_queues() != 0) enable_transmit(card_);
   if (config().rx_queues() != 0) {
-    if (auto receive = program_receive(card_, rings().rx(0)); !receive) return receive;
+    if (auto receive = program_receive(card_, config().rx_queues(), rings()); !receive) return receive;
   }
   if (auto applied = apply(nullptr, settings()); !applied) return applied;
-  if (config().rx_queues() != 0) {
-    if (auto armed = arm_receive(card_, *queues()); !armed) return armed;
-  }
+  if (auto armed = arm_receive(card_, *queues(), config().rx_queues()); !armed) return armed;
   return flush_registers(card_);
 }
 
@@ -117,25 +119,35 @@ Result<void> E1000ePort::may_restart(QueueId queue) const {
               "stop the port, change the queue, and start it");
 }
 
-// The card's unit stands for its queue. Linux, netdev.c, e1000e_down, waits as long.
-Result<void> E1000ePort::halt_queue(QueueId /*queue*/) {
-  intel::IntelTxQueue& tx = *queues()->tx(0);
+// The unit stops for all queues, and goes on with start_queue. Linux, netdev.c, e1000e_down, waits as long.
+Result<void> E1000ePort::halt_queue(QueueId queue) {
+  intel::IntelTxQueue& tx = *queues()->tx(queue.index);
   if (link().up) wait_for_transmit(card_, [&] { return tx.reclaim_sent() == 0; });
   clear<reg::TCTL>(card_, reg::TCTL::EN);
   card_.regs.flush();
   card_.clock().sleep_for(kUnitStopDelay);
-  tx.note_head(card_.regs.read<reg::TDH>(0).raw());
+  tx.note_head(card_.regs.read<reg::TDH>(queue.index).raw());
+  // A queue that stays halted has an empty ring, so that the other one can send.
+  card_.regs.write<reg::TDT>(queue.index, {});
+  card_.regs.write<reg::TDH>(queue.index, {});
+  enable_transmit(card_);
   return flush_registers(card_);
 }
 
-Result<void> E1000ePort::start_queue(QueueId /*queue*/) {
-  if (auto started = start_transmit(card_, rings().tx(0)); !started) return started;
+Result<void> E1000ePort::start_queue(QueueId queue) {
+  clear<reg::TCTL>(card_, reg::TCTL::EN);
+  card_.regs.flush();
+  card_.clock().sleep_for(kUnitStopDelay);
+  if (auto programmed = program_transmit(card_, queue.index, rings().tx(queue.index)); !programmed) return programmed;
+  enable_transmit(card_);
   return flush_registers(card_);
 }
 
 Result<void> E1000ePort::quiesce() {
   auto quiet = e1000e::quiesce(card_, [this] { return queues()->transmit_finished(); });
-  if (config().tx_queues() != 0) queues()->tx(0)->note_head(card_.regs.read<reg::TDH>(0).raw());
+  for (std::uint16_t queue = 0; queue < config().tx_queues(); ++queue) {
+    queues()->tx(queue)->note_head(card_.regs.read<reg::TDH>(queue).raw());
+  }
   return quiet;
 }
 
@@ -143,6 +155,7 @@ Result<Duration> E1000ePort::service() {
   if (!card_.asleep && card_.regs.removed()) return fail_removed(card_.name);
   if (auto healthy = check_device(*device_); !healthy) return pass_on(std::move(healthy));
   if (card_.asleep) return gigabit::CardStatistics::kUpdateInterval;
+  if (running()) acknowledge_interrupts(card_, *queues());
   settle_flow_control(link());
   statistics_.accumulate();
   return gigabit::CardStatistics::kUpdateInterval;

@@ -16,9 +16,9 @@
 namespace pollux::drivers::e1000e {
 
 /// What of Settings a port of the card has.
-[[nodiscard]] SettingSet supported_settings();
+[[nodiscard]] SettingSet supported_settings(Device& device);
 
-/// A port of an 82574, with one queue in each direction. Controls the card with the functions of the family and of the
+/// A port of an 82574. Controls the card with the functions of the family and of the
 /// other files in this folder.
 class E1000ePort final : public gigabit::GigabitPort, private RegisterDump {
  public:

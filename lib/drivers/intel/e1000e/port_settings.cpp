@@ -9,6 +9,7 @@
 #include "drivers/intel/gigabit/phy.hpp"
 #include "drivers/intel/gigabit/queues.hpp"
 #include "net/frame_size.hpp"
+#include "net/settings_check.hpp"
 
 namespace pollux::drivers::e1000e {
 namespace {
@@ -18,13 +19,14 @@ constexpr Duration kReceiveLimit = milliseconds(100);
 
 }  // namespace
 
-SettingSet supported_settings() {
+SettingSet supported_settings(Device& device) {
   SettingSet settings = kCommonSettings;
   for (const Setting setting :
        {Setting::keep_fcs, Setting::unicast, Setting::multicast, Setting::vlans, Setting::vlan_stripping, Setting::led,
-        Setting::link, Setting::phy_enabled, Setting::flow_control, Setting::wake}) {
+        Setting::link, Setting::phy_enabled, Setting::flow_control, Setting::wake, Setting::rss}) {
     settings.insert(setting);
   }
+  if (device.interrupt_vectors() >= kVectors) settings.insert(Setting::moderation);
   return settings;
 }
 
@@ -76,6 +78,8 @@ Result<void> E1000ePort::apply(const PlacedSettings* from, const PlacedSettings&
   if (changed(&Settings::mtu)) {
     if (auto limited = limit_length(from, to); !limited) return limited;
   }
+  if (changed(&Settings::moderation)) moderate(to);
+  if (changed(&Settings::rss) && to.queues.rx_queues() != 0) write_rss(card_, effective_rss(to, info().limits));
   if (changed(&Settings::unicast, &Settings::multicast)) write_addresses(card_, from, to);
   if (changed(&Settings::promiscuous, &Settings::all_multicast, &Settings::vlans, &Settings::mtu)) {
     write_receive_control(card_, to);

@@ -18,18 +18,17 @@ void InterruptVector::setup(const MaskRegisters& masks, unsigned number) noexcep
   moderation_ = {};
   interval_ = Duration::zero();
   number_ = number;
-  bit_ = std::uint32_t{1} << number;
+  bit_ = std::uint32_t{1} << (number + masks.first_bit);
   armed_ = 0;
   masks_.bar.write32(masks_.moderation + 4 * number_, 0);
 }
 
-// EITR has the interval in bits 14:2, in microseconds. Bit 31 keeps the vector's running counter: Linux, igb_main.c,
-// igb_write_itr.
+// The 82576's EITR has the interval in bits 14:2, in microseconds: Linux, igb_main.c, igb_write_itr.
 void InterruptVector::write_interval(Duration interval) noexcept {
   if (interval == interval_) return;
   interval_ = interval;
-  const auto microseconds = std::chrono::duration_cast<std::chrono::microseconds>(interval).count();
-  masks_.bar.write32(masks_.moderation + 4 * number_, static_cast<std::uint32_t>(microseconds) << 2 | 1U << 31);
+  const auto units = static_cast<std::uint32_t>(interval.count() / masks_.interval_ns);
+  masks_.bar.write32(masks_.moderation + 4 * number_, units << masks_.interval_shift | masks_.interval_bits);
   masks_.bar.flush();
 }
 
@@ -61,6 +60,8 @@ void InterruptVector::arm(unsigned queue, std::uint64_t frames) noexcept {
   const std::lock_guard guard(mutex_);
   if (moderation_.adaptive && frames != 0) write_interval(adapted(moderation_, frames));
   armed_ |= std::uint32_t{1} << queue;
+  // Frames that were polled have left their cause, which would wake at once.
+  if (masks_.causes != 0) masks_.bar.write32(masks_.causes, bit_);
   masks_.bar.write32(masks_.unmask, bit_);
   static_cast<void>(masks_.bar.read32(masks_.unmask));
 }

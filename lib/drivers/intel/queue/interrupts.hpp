@@ -18,12 +18,17 @@ namespace pollux::drivers::intel {
 
 class QueueSet;
 
-/// Where a card masks its MSI-X vectors: bit n is vector n.
+/// Where a card masks and moderates its MSI-X vectors. The defaults are those of EIMS, EIMC and EITR of an 82576.
 struct MaskRegisters {
   Bar bar;
-  std::uint32_t unmask = 0;      ///< offset of EIMS
-  std::uint32_t mask = 0;        ///< offset of EIMC
-  std::uint32_t moderation = 0;  ///< offset of EITR 0
+  std::uint32_t unmask = 0;      ///< offset; bit n + first_bit is vector n
+  std::uint32_t mask = 0;        ///< offset
+  std::uint32_t moderation = 0;  ///< offset of that of vector 0
+  unsigned first_bit = 0;
+  std::uint32_t causes = 0;          ///< offset of ICR, if a masked vector remembers its cause there; 0: it does not
+  std::uint32_t interval_ns = 1000;  ///< the unit of an interval
+  unsigned interval_shift = 2;       ///< where an interval is
+  std::uint32_t interval_bits = 1U << 31;  ///< what is written with it: bit 31 keeps the running counter
 };
 
 /// An MSI-X vector of receive queues. A vector is unmasked from the moment a queue is armed until its next message,

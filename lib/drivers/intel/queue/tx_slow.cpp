@@ -32,15 +32,17 @@ bool is_reachable(Mbuf& segment, const ContextState* context, std::uint32_t capa
 constexpr std::uint32_t kInsertedTags = 8;
 
 // The slots of a buffer; an empty one is counted, too.
+template <class Format>
 std::uint32_t slots_of(std::uint32_t length) noexcept {
-  return length <= hw::intel::kTxSegmentMax ? 1 : (length + hw::intel::kTxSegmentMax - 1) / hw::intel::kTxSegmentMax;
+  return length <= Format::kSegmentMax ? 1 : (length + Format::kSegmentMax - 1) / Format::kSegmentMax;
 }
 
 // The slots of a frame whose segments may each get `more` bytes.
+template <class Format>
 std::uint32_t slots_of(Mbuf& frame, std::uint32_t more = 0) noexcept {
   std::uint32_t slots = 0;
   for (const Mbuf* segment = &frame; segment != nullptr; segment = segment->next())
-    slots += slots_of(segment->length() + more);
+    slots += slots_of<Format>(segment->length() + more);
   return slots;
 }
 
@@ -50,11 +52,10 @@ std::uint32_t longest(const TxOffload& request, std::uint32_t max_frame) noexcep
   return max_frame + ((request.flags & TxOffload::without_fcs) != 0 ? kFcsBytes : 0);
 }
 
-// The most slots that a frame needs after prepare_request.
-std::uint32_t slots_with_tags(Mbuf& frame) noexcept { return slots_of(frame, kInsertedTags); }
-
 /// Advanced descriptors in the slow path: a context for each of two indices, the packet's length in each descriptor.
 struct AdvancedDescriptors {
+  static constexpr std::uint32_t kSegmentMax = hw::intel::kTxSegmentMax;
+  static constexpr std::uint64_t kSegment = tx::kSegment;
   static POLLUX_ALWAYS_INLINE hw::intel::Descriptor data(std::uint64_t address, std::uint32_t bytes,
                                                          std::uint32_t packet, std::uint64_t flags) noexcept {
     return tx::data(address, bytes, packet, flags);
@@ -62,6 +63,10 @@ struct AdvancedDescriptors {
   static POLLUX_ALWAYS_INLINE std::uint64_t* prepare(TxDrops& drops, Mbuf& frame, const TxAbilities& card,
                                                      TxCommand& command) noexcept {
     return prepare_request(drops, frame, card, command);
+  }
+  static POLLUX_ALWAYS_INLINE std::uint32_t context_slots(const TxContexts& contexts,
+                                                          const TxCommand& command) noexcept {
+    return contexts.slots_for(command);
   }
   static POLLUX_ALWAYS_INLINE hw::intel::Descriptor replace(TxContexts& contexts, const TxCommand& command) noexcept {
     return contexts.replace_oldest(command);
@@ -71,19 +76,26 @@ struct AdvancedDescriptors {
   }
 };
 
-/// Extended descriptors: one context, and a frame's tag in its data descriptors. Requests are not remembered.
+/// Extended descriptors: one context, and a frame's tag in its data descriptors. Requests are not remembered. The card
+/// has one context for all of its queues, so each request needs its own (FreeBSD, em_txrx.c,
+/// em_transmit_checksum_setup, which names the 82574's datasheet, 7.2.6).
 struct ExtendedDescriptors {
+  static constexpr std::uint32_t kSegmentMax = tx::extended::kSegmentMax;
+  static constexpr std::uint64_t kSegment = tx::extended::kSegment;
   static POLLUX_ALWAYS_INLINE hw::intel::Descriptor data(std::uint64_t address, std::uint32_t bytes,
                                                          std::uint32_t /*packet*/, std::uint64_t flags) noexcept {
     return tx::extended::data(address, bytes, flags);
   }
   static std::uint64_t* prepare(TxDrops& drops, Mbuf& frame, const TxAbilities& card, TxCommand& command) noexcept {
     constexpr std::uint32_t kFarthest = 255 - 16;  // offsets have eight bits; TCP's checksum is the last
+    constexpr std::uint32_t kMostHeaders = 255;
     const TxOffload& request = MbufAccess::tx_offload(frame);
     const bool is_sctp = (request.flags & TxOffload::sctp_checksum) != 0;
     if (is_sctp || (request.has_lengths() && request.l4_offset() > kFarthest)) {
       return prepare_in_software(drops, frame, card, command);
     }
+    const bool is_long = is_segmented(request);
+    if (is_long && headers_of(request) > kMostHeaders) return &drops.bad_offload;
     std::uint64_t* const counter = prepare_request(drops, frame, card, command);
     if (counter != nullptr || !command.has_context) return counter;
     constexpr std::uint64_t kSums = tx::kInsertIpChecksum | tx::kInsertL4Checksum;
@@ -92,9 +104,13 @@ struct ExtendedDescriptors {
       command.flags |= std::uint64_t{context.vlan} << tx::extended::kTagShift;
     }
     command.has_context = (command.flags & kSums) != 0;
-    command.context = tx::extended::context(context);
+    command.context = tx::extended::context(context, is_long ? command.payload : 0);
+    if (is_long) command.flags = (command.flags & ~tx::kSegment) | kSegment;
     command.repeats = false;
     return nullptr;
+  }
+  static std::uint32_t context_slots(const TxContexts& /*contexts*/, const TxCommand& command) noexcept {
+    return command.has_context ? 1 : 0;
   }
   static hw::intel::Descriptor replace(TxContexts& contexts, const TxCommand& command) noexcept {
     return contexts.replace_only(command);
@@ -131,7 +147,8 @@ POLLUX_ALWAYS_INLINE std::uint64_t* check(TxRing& ring, Mbuf& frame, TxCommand& 
   if (bytes > (kRequest ? longest(MbufAccess::tx_offload(frame), ring.limits().max_frame) : ring.limits().max_frame))
     return &drops.too_long;
   // Only a request for segmentation may have buffers that need several slots.
-  if (is_long && slots_with_tags(frame) > std::min(kMaxTsoSlots, ring.mask - 1)) return &drops.too_many_segments;
+  if (is_long && slots_of<Format>(frame, kInsertedTags) > std::min(kMaxTsoSlots, ring.mask - 1))
+    return &drops.too_many_segments;
   if (has_empty) return &drops.bad_segment;
   command.payload = static_cast<std::uint32_t>(bytes);
   return kRequest ? Format::prepare(drops, frame,
@@ -199,11 +216,11 @@ template <class Format>
 POLLUX_COLD void put_split(TxRing& ring, RingIndex& next, Mbuf& frame, std::uint32_t payload,
                            std::uint64_t flags) noexcept {
   for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
-    for (std::uint32_t at = 0; at < segment->length(); at += hw::intel::kTxSegmentMax) {
+    for (std::uint32_t at = 0; at < segment->length(); at += Format::kSegmentMax) {
       const std::uint32_t left = segment->length() - at;
       put_descriptor(ring, next,
-                     Format::data(segment->data_iova() + at, std::min(left, hw::intel::kTxSegmentMax), payload, flags),
-                     left <= hw::intel::kTxSegmentMax ? segment : nullptr);
+                     Format::data(segment->data_iova() + at, std::min(left, Format::kSegmentMax), payload, flags),
+                     left <= Format::kSegmentMax ? segment : nullptr);
     }
   }
 }
@@ -227,9 +244,9 @@ POLLUX_ALWAYS_INLINE TxOutcome send_frame(TxRing& ring, Mbuf* frame, RingIndex& 
   TxCommand command;
   if (std::uint64_t* const counter = check<Format, kRequest>(ring, *frame, command))
     return tx_drop(ring, *frame, *counter);
-  const std::uint32_t contexts = kRequest ? ring.contexts.slots_for(command) : 0;
-  const bool is_split = kRequest && (command.flags & tx::kSegment) != 0;
-  const std::uint32_t slots = (is_split ? slots_of(*frame) : frame->segments()) + contexts;
+  const std::uint32_t contexts = kRequest ? Format::context_slots(ring.contexts, command) : 0;
+  const bool is_split = kRequest && (command.flags & Format::kSegment) != 0;
+  const std::uint32_t slots = (is_split ? slots_of<Format>(*frame) : frame->segments()) + contexts;
   // A burst cleans full groups only. In a small ring, a long frame may also need the done slots of the last group.
   if (slots > free_slots(ring, next) && next == ring.next) tx_reclaim(ring);
   if (slots > free_slots(ring, next)) return TxOutcome::no_room;

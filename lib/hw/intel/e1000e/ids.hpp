@@ -25,7 +25,7 @@ struct CardTraits {
   std::string_view name;
   intel::Subsystem subsystem = {};  ///< of a row for one maker's cards
   bool driven = true;
-  std::uint16_t queues = 1;        ///< of the two in each direction
+  std::uint16_t queues = 2;        ///< in each direction
   std::uint32_t max_frame = 9234;  ///< bytes with FCS: Linux e1000e, hw.h, DEFAULT_JUMBO
   gigabit::FamilyTraits family = {};
 };

@@ -23,6 +23,20 @@ struct ICR : Causes<ICR, 0x00C0, Access::rc_w1c> {};
 struct ICS : Causes<ICS, 0x00C8, Access::wo> {};
 struct IMS : Causes<IMS, 0x00D0, Access::rw> {};  ///< a read returns the mask; a write adds its ones to it
 struct IMC : Causes<IMC, 0x00D8, Access::wo> {};
+/// With MSI-X: the causes that a message clears and, with CTRL_EXT.EIAME (bit 24), masks.
+struct EIAC : Causes<EIAC, 0x00DC, Access::rw> {};
+/// The vector of each queue, and of the other causes.
+struct IVAR : Register<IVAR, 0x00E4, Access::rw> {
+  static constexpr Field RXQ0{0, 3};
+  static constexpr Bit RXQ0_VALID{3};
+  static constexpr Field RXQ1{4, 3};
+  static constexpr Bit RXQ1_VALID{7};
+  static constexpr Field OTHER{16, 3};
+  static constexpr Bit OTHER_VALID{19};
+  POLLUX_FIELDS(RXQ0, RXQ0_VALID, RXQ1, RXQ1_VALID, OTHER, OTHER_VALID);
+};
+/// The shortest time between messages of a vector, in units of 256 ns.
+struct EITR : Register<EITR, 0x00E8, Access::rw, Stride{4, 5}> {};
 
 /// Receive control. BSIZE is used only if FLXBUF, in KiB, is 0.
 struct RCTL : Register<RCTL, 0x0100, Access::rw> {
@@ -44,6 +58,13 @@ struct RXCSUM : Register<RXCSUM, 0x5000, Access::rw> {
 struct RFCTL : Register<RFCTL, 0x5008, Access::rw> {
   static constexpr Bit NFSW_DIS{6}, NFSR_DIS{7}, ACK_DIS{12}, EXTEN{15}, IPV6_EX_DIS{16}, NEW_IPV6_EXT_DIS{17};
   POLLUX_FIELDS(NFSW_DIS, NFSR_DIS, ACK_DIS, EXTEN, IPV6_EX_DIS, NEW_IPV6_EXT_DIS);
+};
+
+struct MRQC : Register<MRQC, 0x5818, Access::rw> {
+  static constexpr Field ENABLE{0, 2};
+  static constexpr Choice RSS{ENABLE, 1};
+  static constexpr Bit TCP_IPV4{16}, IPV4{17}, TCP_IPV6{18}, IPV6_EX{19}, IPV6{20};
+  POLLUX_FIELDS(ENABLE, TCP_IPV4, IPV4, TCP_IPV6, IPV6_EX, IPV6);
 };
 
 /// Packet buffer: KiB for receiving; the rest is for sending.
@@ -105,9 +126,9 @@ struct GCR2 : Register<GCR2, 0x5B64, Access::rw> {
 
 inline constexpr auto kRegisters =
     POLLUX_REGISTERS("control", CTRL, STATUS, CTRL_EXT, MDIC, FCAL, FCAH, FCT, FCTTV, FCRTL, FCRTH, FCRTV, VET, LEDCTL,
-                     EECD, EERD, EEMNGCTL, EXTCNF_CTRL, FWSM, GCR, GCR2, WUC, WUFC, WUS, MANC, ICR, ICS, IMS, IMC, RCTL,
-                     RXCSUM, RFCTL, PBA, TCTL, TIPG, RDBAL, RDBAH, RDLEN, RDH, RDT, RDTR, RADV, RXDCTL, TDBAL, TDBAH,
-                     TDLEN, TDH, TDT, TIDV, TADV, TXDCTL, TARC, RAL, RAH, MTA, VFTA);
+                     EECD, EERD, EEMNGCTL, EXTCNF_CTRL, FWSM, GCR, GCR2, WUC, WUFC, WUS, MANC, ICR, ICS, IMS, IMC, EIAC,
+                     IVAR, EITR, RCTL, RXCSUM, RFCTL, MRQC, RETA, RSSRK, PBA, TCTL, TIPG, RDBAL, RDBAH, RDLEN, RDH, RDT,
+                     RDTR, RADV, RXDCTL, TDBAL, TDBAH, TDLEN, TDH, TDT, TIDV, TADV, TXDCTL, TARC, RAL, RAH, MTA, VFTA);
 
 /// The counters that the card has. Linux e1000e, regs.h.
 struct CEXTERR : Register<CEXTERR, 0x403C, Access::rc> {};  ///< carrier extension errors

@@ -28,4 +28,13 @@ struct RCTL : Register<RCTL, 0x0100, Access::rw> {
   POLLUX_FIELDS(RXEN, MPE, BAM);
 };
 
+/// Receive-side scaling. MRQC selects the mode and the hashed types: a card declares its fields. Entry n of the table
+/// is byte n % 4 of register n / 4, and so is byte n of the key.
+struct MRQC : Register<MRQC, 0x5818, Access::rw> {};
+struct RETA : Register<RETA, 0x5C00, Access::rw, Stride{4, 32}> {
+  static constexpr Field ENTRY0{0, 8}, ENTRY1{8, 8}, ENTRY2{16, 8}, ENTRY3{24, 8};
+  POLLUX_FIELDS(ENTRY0, ENTRY1, ENTRY2, ENTRY3);
+};
+struct RSSRK : Register<RSSRK, 0x5C80, Access::rw, Stride{4, 10}> {};
+
 }  // namespace pollux::hw::gigabit
