@@ -5,6 +5,7 @@
 #include "drivers/intel/igb/driver.hpp"
 #include "drivers/intel/igbvf/driver.hpp"
 #include "drivers/virtio/net/driver.hpp"
+#include "drivers/vmware/vmxnet3/driver.hpp"
 #include "open/registry.hpp"
 #include "ports/null/open_null.hpp"
 #include "ports/ring/open_ring.hpp"
@@ -14,8 +15,8 @@
 namespace pollux {
 
 void register_core(Registry& registry) {
-  for (CardDriver (*const driver)() :
-       {drivers::virtio::driver, drivers::e1000e::driver, drivers::igbvf::driver, drivers::igb::driver}) {
+  for (CardDriver (*const driver)() : {drivers::virtio::driver, drivers::vmxnet3::driver, drivers::e1000e::driver,
+                                       drivers::igbvf::driver, drivers::igb::driver}) {
     static_cast<void>(registry.add(driver()));  // each has a name, cards and a probe
   }
   registry.add_scheme({"vfio", "vfio:0000:01:00.0 (or only 0000:01:00.0), a card bound to vfio-pci",

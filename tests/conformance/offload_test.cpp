@@ -95,7 +95,8 @@ class Offloads : public Conformance {
   [[nodiscard]] MbufPtr make_partial(const Protocol& protocol, Bytes packet, std::size_t segment_bytes) {
     put16(packet, kL2 + 10, 0xA5A5);
     std::fill_n(packet.begin() + static_cast<std::ptrdiff_t>(kL4At + protocol.checksum), protocol.bytes, 0xA5);
-    MbufPtr mbuf = make_mbuf(packet, segment_bytes);
+    const std::size_t most = left().info().limits.max_tx_segments;
+    MbufPtr mbuf = make_mbuf(packet, std::max(segment_bytes, (packet.size() + most - 1) / most));
     EXPECT_TRUE(request_checksums(*mbuf, request_for(protocol)));
     return mbuf;
   }

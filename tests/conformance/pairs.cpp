@@ -83,6 +83,16 @@ constexpr Traits kOwnDriver{.filters = false,
 constexpr Traits kE1000e{
     .several_queues = false, .two_queues = true, .restarts_receive = false, .has_rss = true, .card_receive = false};
 
+/// QEMU's vmxnet3, which is up whatever the other end does and receives on its first queue alone.
+constexpr Traits kVmxnet3{.has_carrier = false,
+                          .waits_when_full = false,
+                          .registers = 20,
+                          .restarts_one_queue = false,
+                          .ignores_rss = true,
+                          .card_receive = false,
+                          .bad_checksums = false,
+                          .good_checksums = false};
+
 /// A device of virtio-net on QEMU's hub, which is up whatever the other end does.
 constexpr Traits kVirtio{
     .has_carrier = false, .registers = 20, .several_queues = false, .card_receive = false, .bad_checksums = false};
@@ -147,6 +157,11 @@ std::vector<Pair> default_pairs() {
            .left = "qtest:6?card=82574",
            .right = "qtest:7?card=82574",
            .traits = kE1000e,
+           .obstacle = {}},
+          {.name = "vmxnet3",
+           .left = "qtest:8?card=vmxnet3",
+           .right = "qtest:9?card=vmxnet3",
+           .traits = kVmxnet3,
            .obstacle = {}},
           {.name = "virtio",
            .left = "qtest:2?card=virtio-net",

@@ -32,13 +32,16 @@ struct Traits {
   bool several_queues = true;            ///< has four queues or more in each direction
   bool two_queues = false;               ///< has two queues in each direction
   bool restarts_receive = true;          ///< restarts a receive queue while the port runs
+  bool restarts_one_queue = true;        ///< while frames of the others stay in their rings
   bool checks_fill = true;               ///< start fails if the pool cannot fill the receive rings
   bool has_rss = false;                  ///< spreads frames over receive queues as the program says
+  bool ignores_rss = false;              ///< has the setting, but its device receives all on queue 0
   bool card_receive = true;              ///< has the receive settings of an 82576's physical function
   bool forward_paths = false;            ///< moves frames between its own queues from ring to ring
   bool udp_segments = false;             ///< segments UDP packets into UDP packets
   bool own_fcs = false;                  ///< sends a frame's own check sequence, which its receiver checks
   bool bad_checksums = true;             ///< tells a wrong checksum from one that nobody looked at
+  bool good_checksums = true;            ///< checks what it receives, if it reports checksums at all
   LoopbackMode loopback = LoopbackMode::none;  ///< if set, there is one port, which is also the right one
 
   [[nodiscard]] constexpr bool two_ports() const { return loopback == LoopbackMode::none; }

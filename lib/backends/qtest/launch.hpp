@@ -69,6 +69,8 @@ inline constexpr std::array kCardModels{
               "grep igb`"},
     CardModel{"82574", "e1000e",
               "install a QEMU that has e1000e (Debian: package qemu-system-x86), or select it with qtest:0?qemu=PATH"},
+    CardModel{"vmxnet3", "vmxnet3",
+              "install a QEMU that has vmxnet3 (Debian: package qemu-system-x86), or select it with qtest:0?qemu=PATH"},
     CardModel{"virtio-net", "virtio-net-pci",
               "install a QEMU that has virtio (Debian: package qemu-system-x86), or select it with qtest:0?qemu=PATH"}};
 

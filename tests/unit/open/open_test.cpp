@@ -81,6 +81,13 @@ TEST_F(Open, RefusesTheCardsOfChipsetsByName) {
   EXPECT_THAT(error.hint, HasSubstr("ipxe issue 1731"));
 }
 
+TEST_F(Open, RefusesTheDeviceBeforeVmxnet3ByName) {
+  const Error error = refused_card({.vendor = 0x15AD, .device = 0x0720});
+  EXPECT_EQ(error.code, ErrorCode::not_supported);
+  EXPECT_THAT(error.what, HasSubstr("the VMware vmxnet is not supported"));
+  EXPECT_THAT(error.hint, HasSubstr("VMXNET3"));
+}
+
 TEST_F(Open, QuotesTextThatIsNotAUri) {
   for (const char* text : {"", ":", ":0", "no-interface", "0000:zz:00.0", "0000:01:00", "Sim:0", "1sim:0", " sim:0"}) {
     const Error error = refused(text);

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Receiving, from the rings to the application. The fast path takes frames in one buffer, from a device that filters
+// frames and uses buffers in the order of their slots. The slow path takes all others.
+#include <algorithm>
+
+#include "base/compiler.hpp"
+#include "drivers/vmware/vmxnet3/rx_queue.hpp"
+#include "net/frame_size.hpp"
+#include "net/superframe.hpp"
+#include "pollux/net/checksum_offload.hpp"
+#include "pollux/net/packet/byte_order.hpp"
+#include "pollux/net/packet/ethernet.hpp"
+#include "pollux/net/rx_metadata.hpp"
+
+namespace pollux::drivers::vmxnet3 {
+
+namespace rx = hw::vmxnet3::rx;
+
+namespace {
+
+constexpr Site kRing{"a receive ring", 0};
+constexpr std::uint32_t kMaxSegments = 255;
+
+/// Whether a completion says more than where the frame is.
+POLLUX_ALWAYS_INLINE bool has_metadata(const reg::Completion& done) noexcept {
+  return (done.low & (rx::kNotChecked | rx::kHashType)) != rx::kNotChecked || (done.high & rx::kStripped) != 0;
+}
+
+ChecksumStatus status(std::uint64_t high, std::uint64_t good) noexcept {
+  return (high & good) != 0 ? ChecksumStatus::good : ChecksumStatus::bad;
+}
+
+void attach_metadata(Mbuf& frame, const reg::Completion& done) noexcept {
+  SoftwareRxMetadata metadata;
+  if ((done.low & rx::kHashType) != 0) metadata.rss_hash = static_cast<std::uint32_t>(done.low >> rx::kHashShift);
+  if ((done.high & rx::kStripped) != 0) metadata.vlan = static_cast<std::uint16_t>(done.high >> rx::kTagShift);
+  if ((done.low & rx::kNotChecked) == 0) {
+    if ((done.high & rx::kIpv4) != 0) metadata.ip_checksum = status(done.high, rx::kIpGood);
+    const bool has_l4 = (done.high & (rx::kTcp | rx::kUdp)) != 0 && (done.high & rx::kFragment) == 0;
+    if (has_l4) metadata.l4_checksum = status(done.high, rx::kL4Good);
+  }
+  metadata.attach_to(frame);
+}
+
+}  // namespace
+
+// What is inlined from here on has external linkage: otherwise GCC 12 saves more registers in bursts.
+
+POLLUX_ALWAYS_INLINE std::uint32_t rx_take_fast(RxRings& queue, Mbuf** out, std::uint32_t limit) noexcept {
+  constexpr std::uint32_t kMaxRun = MempoolCache::kMaxCapacity / 2;
+  constexpr std::uint64_t kCompared = 0xFFFFFFFF & ~(rx::kHashType | rx::kNotChecked);
+  const std::uint32_t position = queue.next;
+  if (!queue.is_ready(position)) return 0;
+  MempoolCacheCore& cache = *queue.cache_;
+  BufferRing& heads = queue.heads;
+  const std::uint32_t slot = heads.next & heads.mask;
+  std::uint32_t run = std::min({limit, queue.mask + 1 - (position & queue.mask), heads.mask + 1 - slot, kMaxRun});
+  if (cache.count() < run) [[unlikely]] {
+    cache.refill(run);
+    run = std::min(run, cache.count());
+  }
+  // Copies stay in registers: no store to an mbuf can alias them.
+  const reg::Completion* const done = queue.completions + (position & queue.mask);
+  const std::uint64_t generation = (position & (queue.mask + 1)) == 0 ? reg::kCompletionGeneration : 0;
+  const std::uint64_t expected = queue.first + slot;
+  const std::uint64_t word = queue.word;
+  const std::uint32_t iova_at = queue.iova_at;
+  const std::uint64_t max_excess = std::min(queue.filter().longest(), queue.room) - kEthernetHeaderBytes;
+  Mbuf** const held = heads.slots + slot;
+  reg::Descriptor* const descriptors = heads.descriptors + slot;
+  const std::uint64_t ready = heads.word(heads.next + heads.mask + 1);
+  Mbuf* const* const fresh = cache.objects();
+  std::uint64_t bytes = 0;
+  std::uint32_t multicasts = 0;
+  std::uint32_t i = 0;
+  for (; i < run; ++i) {
+    const std::uint64_t high = io::load_acquire(done[i].high);
+    const std::uint64_t low = done[i].low;
+    const std::uint64_t excess = (high & (rx::kLengthMask | rx::kError)) - kEthernetHeaderBytes;
+    if ((high & reg::kCompletionGeneration) != generation || (low & kCompared) != expected + i || excess > max_excess)
+      break;
+    Mbuf& received = *held[i];
+    MbufAccess::set_word(received, word + excess);
+    if (has_metadata({low, high})) attach_metadata(received, {low, high});
+    out[i] = &received;
+    held[i] = fresh[i];
+    descriptors[i].address = MbufAccess::iova(*fresh[i]) + iova_at;
+    // The device gets the buffer that was put before: BufferRing.
+    if (i != 0) {
+      io::io_wmb();
+      __atomic_store_n(&descriptors[i - 1].word, ready, __ATOMIC_RELEASE);
+    } else {
+      heads.release(heads.next + heads.mask);
+    }
+    const auto* const frame = reinterpret_cast<const std::uint8_t*>(&received) + Mbuf::kHeaderSize + iova_at;
+    if (RxFilter::is_multicast(frame)) [[unlikely]] {
+      queue.count_arrival(frame, static_cast<std::uint32_t>(excess) + kEthernetHeaderBytes);
+      ++multicasts;
+    } else {
+      bytes += excess;
+    }
+  }
+  cache.set_first(cache.first + i);
+  heads.next += i;
+  queue.next = position + i;
+  const std::uint64_t others = i - multicasts;
+  queue.count_arrivals(others, bytes + others * kEthernetHeaderBytes);
+  return i;
+}
+
+namespace {
+
+enum class RxOutcome : std::uint8_t { nothing, dropped, frame };
+
+/// The frame that the slow path builds: its segments, and why it will be dropped.
+struct Building {
+  Mbuf* head = nullptr;
+  Mbuf* tail = nullptr;
+  std::uint32_t segments = 0;
+  std::uint32_t bytes = 0;
+  RxDrop why = nullptr;
+
+  void add(Mbuf& segment) noexcept {
+    if (head == nullptr) {
+      head = tail = &segment;
+    } else {
+      MbufAccess::special(*head) |= MbufAccess::kMultiSegment;
+      MbufAccess::special(segment) = MbufAccess::kMultiSegment;
+      MbufAccess::next(*tail) = &segment;
+      MbufAccess::next(segment) = nullptr;
+      tail = &segment;
+    }
+    ++segments;
+    bytes += segment.length();
+    if (segments < 2) return;
+    MbufAccess::segment_count(*head) = static_cast<std::uint8_t>(segments);
+    MbufAccess::packet_length(*head) = bytes;
+  }
+};
+
+/// The completions of the next frame; 0: its last one has not come.
+std::uint32_t count_completions(RxRings& queue) noexcept {
+  for (std::uint32_t count = 1; count <= queue.mask + 1; ++count) {
+    if (!queue.is_ready(queue.next + count - 1)) return 0;
+    io::dma_rmb();
+    if ((queue.completions[(queue.next + count - 1) & queue.mask].low & rx::kEndOfPacket) != 0) return count;
+  }
+  queue.end("a frame without an end");
+  return 0;
+}
+
+/// Moves the ring of a completion on to its buffer. The device does not fill those that it skips, which it gets again.
+BufferRing* find_buffer(RxRings& queue, std::uint64_t low) noexcept {
+  const std::uint64_t id = low >> rx::kRingShift & rx::kRingMask;
+  if (id != queue.index && id != queue.index + queue.queues) {
+    queue.end("a buffer of another queue");
+    return nullptr;
+  }
+  BufferRing& ring = id == queue.index ? queue.heads : queue.bodies;
+  const auto slot = static_cast<std::uint32_t>(low & rx::kIndexMask);
+  const std::uint32_t skipped = (slot - ring.next) & ring.mask;
+  if (slot > ring.mask || skipped == ring.mask || ring.slots[slot] == nullptr) {
+    queue.end(slot > ring.mask ? "a buffer that does not exist" : "a buffer that it did not have");
+    return nullptr;
+  }
+  for (std::uint32_t i = 0; i < skipped; ++i) {
+    Mbuf& same = *ring.slots[ring.next & ring.mask];
+    ring.put(same, MbufAccess::iova(same) + queue.iova_at);
+  }
+  return &ring;
+}
+
+/// Adds the buffer of a completion to a frame, or gives it to the device again if the frame is dropped.
+bool add(RxRings& queue, const reg::Completion& done, Building& frame) noexcept {
+  BufferRing* const ring = find_buffer(queue, done.low);
+  if (ring == nullptr) return false;
+  const auto length = static_cast<std::uint32_t>(done.high & rx::kLengthMask);
+  const bool starts = (done.low & rx::kStartOfPacket) != 0;
+  if (starts != (frame.segments == 0) || (done.high & rx::kError) != 0) frame.why = &RxDrops::error;
+  if (length == 0 || length > queue.room) frame.why = &RxDrops::bad_length;
+  if (frame.segments == kMaxSegments) frame.why = &RxDrops::too_many_segments;
+  if (frame.why == nullptr && !queue.cache_->has_one()) frame.why = &RxDrops::pool_empty;
+  Mbuf& received = *ring->slots[ring->next & ring->mask];
+  Mbuf& fresh = frame.why == nullptr ? queue.cache_->pop() : received;
+  ring->put(fresh, MbufAccess::iova(fresh) + queue.iova_at);
+  if (frame.why != nullptr) return true;
+  MbufAccess::set_word(received, queue.word - kEthernetHeaderBytes + length);
+  MbufAccess::stamp(received, kRing);
+  frame.add(received);
+  return true;
+}
+
+bool passes_vlans(const RxRings& queue, std::span<const std::uint8_t> frame, std::uint64_t high) noexcept {
+  if (!queue.vlans->active()) return true;
+  if ((high & rx::kStripped) != 0) return queue.vlans->passes(static_cast<std::uint32_t>(high >> rx::kTagShift));
+  const bool tagged =
+      frame.size() >= kEthernetHeaderBytes + kVlanTagBytes && packet::load16(&frame[12]) == packet::ether_type::kVlan;
+  return !tagged || queue.vlans->passes(packet::load16(&frame[14]));
+}
+
+/// The request of a frame that the device has merged (LRO): revision 1 does not say how long the segments were, so they
+/// become as long as the MTU allows, as in Linux (vmxnet3_drv.c, vmxnet3_rq_rx_complete).
+bool describe_merged(const RxRings& queue, Mbuf& frame) noexcept {
+  const std::span<const std::uint8_t> start = frame.bytes();
+  const std::size_t l2 = ethernet_bytes(start);
+  if (start.size() <= l2) return false;
+  const bool v6 = start[l2] >> 4 == 6;
+  const std::size_t l3 = v6 ? 40 : (start[l2] & 0xFU) * std::size_t{4};
+  const VirtioNetHeader header{.flags = VirtioNetHeader::kNeedsChecksum,
+                               .segmentation = v6 ? VirtioNetHeader::kTcpOverIpv6 : VirtioNetHeader::kTcpOverIpv4,
+                               .header_length = 0,
+                               .segment_size = static_cast<std::uint16_t>(queue.mtu.load(std::memory_order_relaxed)),
+                               .checksum_start = static_cast<std::uint16_t>(l2 + l3),
+                               .checksum_offset = 16};
+  auto request = superframe_request(header, start);
+  constexpr std::uint8_t kTcp = 6;
+  if (!request || start[l2 + (v6 ? 6 : 9)] != kTcp) return false;
+  if (request->segment_size <= l3 + request->l4) return false;
+  request->segment_size = static_cast<std::uint16_t>(request->segment_size - l3 - request->l4);
+  return request_checksums(frame, *request);
+}
+
+RxOutcome finish(RxRings& queue, Building& frame, const reg::Completion& last, std::uint64_t hash_word,
+                 Mbuf*& out) noexcept {
+  static constexpr std::array<std::uint8_t, 6> kNoDestination{};
+  const bool readable = frame.head != nullptr && frame.head->length() >= kNoDestination.size();
+  const std::uint8_t* const destination = readable ? frame.head->data() : kNoDestination.data();
+  if (frame.why == nullptr && frame.bytes < kEthernetHeaderBytes) frame.why = &RxDrops::too_short;
+  const bool is_long = frame.bytes > queue.filter().longest();
+  const bool merged = is_long && queue.merges.load(std::memory_order_relaxed);
+  if (frame.why == nullptr && is_long && !merged) frame.why = &RxDrops::too_long;
+  if (frame.why == nullptr && !passes_vlans(queue, frame.head->bytes(), last.high)) frame.why = &RxDrops::filtered;
+  if (frame.why == nullptr) {
+    const reg::Completion whole{(hash_word & ~rx::kNotChecked) | (last.low & rx::kNotChecked), last.high};
+    if (has_metadata(whole)) attach_metadata(*frame.head, whole);
+    if (merged && !describe_merged(queue, *frame.head)) frame.why = &RxDrops::too_long;
+  }
+  queue.count_arrival(destination, frame.bytes);
+  if (frame.why == nullptr) {
+    out = frame.head;
+    return RxOutcome::frame;
+  }
+  queue.count_drop(frame.why);
+  if (frame.head != nullptr) queue.cache_->free(*frame.head);
+  return RxOutcome::dropped;
+}
+
+POLLUX_NOINLINE RxOutcome rx_take_slow(RxRings& queue, Mbuf*& out) noexcept {
+  if (queue.fault() != nullptr) return RxOutcome::nothing;
+  const std::uint32_t count = count_completions(queue);
+  if (count == 0) return RxOutcome::nothing;
+  Building frame;
+  const std::uint64_t hash_word = queue.completions[queue.next & queue.mask].low;
+  reg::Completion last{};
+  for (std::uint32_t i = 0; i < count; ++i) {
+    last = queue.completions[queue.next & queue.mask];
+    if (!add(queue, last, frame)) {
+      if (frame.head != nullptr) queue.cache_->free(*frame.head);
+      return RxOutcome::nothing;
+    }
+    ++queue.next;
+  }
+  return finish(queue, frame, last, hash_word, out);
+}
+
+/// For a device that wants to know how many buffers there are.
+void tell_producers(const RxRings& queue) noexcept {
+  const auto last = [](const BufferRing& ring) { return (ring.next + ring.mask) & ring.mask; };
+  queue.queue_bar.write32(reg::RXPROD::offset(queue.index), last(queue.heads));
+  queue.queue_bar.write32(reg::RXPROD2::offset(queue.index), last(queue.bodies));
+  queue.queue_bar.flush();
+}
+
+POLLUX_HOT std::uint32_t rx_burst_any(RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
+  auto& queue = static_cast<RxRings&>(base);
+  const std::uint32_t first = queue.next;
+  std::uint32_t taken = 0;
+  std::uint32_t dropped = 0;  // counts towards the limit, too
+  while (taken + dropped < limit) {
+    if (queue.filter().promiscuous() && queue.fault() == nullptr) [[likely]] {
+      taken += rx_take_fast(queue, out + taken, limit - taken - dropped);
+      if (taken + dropped == limit) break;
+    }
+    if (!queue.is_ready(queue.next)) break;
+    const RxOutcome outcome = rx_take_slow(queue, out[taken]);
+    if (outcome == RxOutcome::nothing) break;
+    (outcome == RxOutcome::frame ? taken : dropped) += 1;
+  }
+  if (queue.next == first) {
+    queue.queue_bar.flush();
+    return 0;
+  }
+  if (queue.shared->wants_producer != 0) [[unlikely]]
+    tell_producers(queue);
+  queue.count_returned(taken);
+  return taken;
+}
+
+}  // namespace
+
+RxQueue::BurstFunction* rx_burst_function() noexcept { return &rx_burst_any; }
+
+}  // namespace pollux::drivers::vmxnet3

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/vmware/vmxnet3/rx_queue.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "net/frame_size.hpp"
+
+namespace pollux::drivers::vmxnet3 {
+
+void VlansInSoftware::set(const VlanSet* vlans) noexcept {
+  for (std::size_t vlan = 0; vlans != nullptr && vlan < vlans->size(); vlan += 64) {
+    std::uint64_t word = 0;
+    for (std::size_t bit = 0; bit < 64; ++bit) word |= std::uint64_t{(*vlans)[vlan + bit]} << bit;
+    words_[vlan / 64].store(word, std::memory_order_relaxed);
+  }
+  active_.store(vlans != nullptr, std::memory_order_relaxed);
+}
+
+Vmxnet3RxQueue::Vmxnet3RxQueue(const RxFilter& filter, bool sleeps, const VlansInSoftware& software)
+    : RxRings(&idle, &filter) {
+  vlans = &software;
+  if (sleeps) use_event(std::make_shared<QueueEvent>(-1, QueueEvent::Trigger::edge));
+}
+
+void Vmxnet3RxQueue::setup(RxQueueSetup setup) {
+  memory_ = std::move(setup.memory);
+  set_up(std::move(setup.pool), std::move(setup.cache), setup.port);
+  slot_memory_.assign(std::size_t{2} * setup.size, nullptr);
+  room = setup.buffer_bytes;
+  heads = {.descriptors = memory_.at<reg::Descriptor>(0),
+           .slots = slot_memory_.data(),
+           .mask = setup.size - 1,
+           .next = 0,
+           .ready = room};
+  bodies = {.descriptors = heads.descriptors + setup.size,
+            .slots = heads.slots + setup.size,
+            .mask = heads.mask,
+            .next = 0,
+            .ready = room | reg::rx::kBody};
+  completions = memory_.at<reg::Completion>(2 * setup.size * sizeof(reg::Descriptor));
+  mask = 2 * setup.size - 1;
+  index = setup.index;
+  queues = setup.queues;
+  iova_at = pool()->data_offset();
+  word = pool()->empty_word(RxFormat::none, setup.port) + kEthernetHeaderBytes;
+  first = std::uint64_t{index} << reg::rx::kRingShift | reg::rx::kStartOfPacket | reg::rx::kEndOfPacket;
+}
+
+Result<void> Vmxnet3RxQueue::fill(bool several, std::span<Mbuf* const> given) {
+  const std::span all = std::span(slot_memory_).first(several ? 2 * size() : size());
+  const auto missing = all.subspan(std::min(given.size(), all.size()));
+  if (auto taken = pool()->take_all(missing, "a receive ring"); !taken) return taken;
+  std::copy_n(given.begin(), all.size() - missing.size(), all.begin());
+  several_ = several;
+  std::memset(memory_.address, 0, rx_bytes(size()));
+  next = heads.next = bodies.next = 0;
+  fault_.store(nullptr, std::memory_order_release);
+  for (std::uint32_t slot = 0; slot < buffers(); ++slot) {
+    BufferRing& ring = slot < size() ? heads : bodies;
+    heads.descriptors[slot].address = MbufAccess::iova(*slot_memory_[slot]) + iova_at;
+    if ((slot & ring.mask) != ring.mask) ring.release(slot & ring.mask);
+  }
+  return {};
+}
+
+void Vmxnet3RxQueue::describe(reg::RxQueueShared& of_device, const Bar& bar, std::uint8_t vector) {
+  of_device.ring = {memory_.iova, memory_.iova + size() * sizeof(reg::Descriptor)};
+  of_device.ring_size = {size(), size()};
+  of_device.completions = memory_.iova + 2 * size() * sizeof(reg::Descriptor);
+  of_device.completions_size = mask + 1;
+  of_device.vector = vector;
+  shared = &of_device;
+  queue_bar = bar;
+  interrupt_ = Doorbell(bar, reg::IMR::offset(vector));
+}
+
+void Vmxnet3RxQueue::open() noexcept {
+  open_bursts(rx_burst_function());
+  notify_change();
+}
+
+std::uint32_t Vmxnet3RxQueue::drain(DrainReason reason, std::span<Mbuf*> kept) noexcept {
+  if (slot_memory_.empty() || slot_memory_.front() == nullptr) return 0;
+  const RxDrop why = reason == DrainReason::stopped ? &RxDrops::stopped : &RxDrops::removed;
+  const std::uint32_t end = next + mask + 1;
+  std::uint32_t bytes = 0;
+  Mbuf* head = slot_memory_.front();
+  for (std::uint32_t position = next; position != end && fault() == nullptr && is_ready(position); ++position) {
+    const reg::Completion completion = completions[position & mask];
+    if ((completion.low & reg::rx::kStartOfPacket) != 0) head = heads.slots[completion.low & heads.mask];
+    bytes += static_cast<std::uint32_t>(completion.high & reg::rx::kLengthMask);
+    if ((completion.low & reg::rx::kEndOfPacket) == 0) continue;
+    drop(why, reinterpret_cast<const std::uint8_t*>(head) + Mbuf::kHeaderSize + iova_at, std::exchange(bytes, 0));
+  }
+  // Everything goes to the pool's shared list: the cache belongs to the polling thread.
+  std::copy_n(slot_memory_.begin(), kept.size(), kept.begin());
+  pool()->put(std::span(slot_memory_).first(buffers()).subspan(kept.size()));
+  std::ranges::fill(slot_memory_, nullptr);
+  return buffers();
+}
+
+void Vmxnet3RxQueue::retire() noexcept {
+  RxQueueDriver::retire();
+  slot_memory_.clear();
+  memory_ = {};
+}
+
+std::optional<RxDescriptorStatus> Vmxnet3RxQueue::descriptor_status(std::uint32_t offset) const noexcept {
+  if (slot_memory_.empty() || slot_memory_.front() == nullptr || offset > mask) return std::nullopt;
+  return is_ready(next + offset) ? RxDescriptorStatus::done : RxDescriptorStatus::empty;
+}
+
+void Vmxnet3RxQueue::attach_vector(int source) noexcept {
+  has_vector_ = source >= 0;
+  if (event() != nullptr) event()->set_source(source);
+}
+
+// The device remembers an interrupt that was masked, so frames that were polled meanwhile may wake the thread once.
+bool Vmxnet3RxQueue::watch() noexcept {
+  if (!has_vector_ || fault() != nullptr || is_ready(next)) return false;
+  interrupt_.ring(0);
+  interrupt_.flush();
+  return !is_ready(next);
+}
+
+void Vmxnet3RxQueue::unwatch() noexcept {
+  gate_.visit(&idle, [&] {
+    interrupt_.ring(1);
+    interrupt_.flush();
+  });
+}
+
+}  // namespace pollux::drivers::vmxnet3

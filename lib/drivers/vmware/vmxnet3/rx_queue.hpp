@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/compiler.hpp"
+#include "drivers/vmware/vmxnet3/card.hpp"
+#include "hw/vmware/vmxnet3/descriptors.hpp"
+#include "mem/mempool_core.hpp"
+#include "net/queue_event.hpp"
+#include "pollux/base/io.hpp"
+#include "pollux/net/drops.hpp"
+#include "pollux/net/queue_driver.hpp"
+#include "pollux/net/settings.hpp"
+
+namespace pollux::drivers::vmxnet3 {
+
+/// The VLANs that a device in promiscuous mode should pass, whose own filter then passes all (QEMU, hw/net/vmxnet3.c,
+/// vmxnet3_rx_filter_may_indicate). The control thread writes it; polling threads read it.
+class VlansInSoftware {
+ public:
+  /// nullptr: all frames pass, by this filter.
+  void set(const VlanSet* vlans) noexcept;
+  [[nodiscard]] bool active() const noexcept { return active_.load(std::memory_order_relaxed); }
+  /// VLAN 0 is a priority alone, and passes.
+  [[nodiscard]] bool passes(std::uint32_t tag) const noexcept {
+    const std::uint32_t vlan = tag & 0xFFF;
+    return vlan == 0 || (words_[vlan / 64].load(std::memory_order_relaxed) >> vlan % 64 & 1) != 0;
+  }
+
+ private:
+  std::atomic<bool> active_{false};
+  std::array<std::atomic<std::uint64_t>, 64> words_{};
+};
+
+/// One of a queue's two rings of buffers. Positions count up without limit; masked they are a slot.
+///
+/// Every slot has a buffer, and the device may use all but the last: Linux leaves it out, too, since a device that
+/// compares indices takes a full ring for an empty one.
+struct BufferRing {
+  reg::Descriptor* descriptors = nullptr;
+  Mbuf** slots = nullptr;
+  std::uint32_t mask = 0;
+  std::uint32_t next = 0;   // position of the next buffer that the device fills
+  std::uint64_t ready = 0;  // a descriptor's word without generation
+
+  [[nodiscard]] POLLUX_ALWAYS_INLINE std::uint64_t word(std::uint32_t position) const noexcept {
+    return ready | ((position & (mask + 1)) == 0 ? reg::rx::kGeneration : 0);
+  }
+  /// Lets the device use the buffer at `position`, whose address is written.
+  POLLUX_ALWAYS_INLINE void release(std::uint32_t position) const noexcept {
+    io::io_wmb();
+    __atomic_store_n(&descriptors[position & mask].word, word(position), __ATOMIC_RELEASE);
+  }
+  /// Puts a buffer where the oldest was, and moves on.
+  POLLUX_ALWAYS_INLINE void put(Mbuf& fresh, std::uint64_t iova) noexcept {
+    slots[next & mask] = &fresh;
+    descriptors[next & mask].address = iova;
+    release(next + mask);
+    ++next;
+  }
+};
+
+/// The parameters of a receive queue.
+struct RxQueueSetup {
+  DmaArea memory;
+  std::uint32_t size = 0;  ///< of each ring
+  std::uint32_t buffer_bytes = 0;
+  std::uint32_t index = 0;
+  std::uint32_t queues = 0;  ///< of the port
+  std::shared_ptr<MempoolCore> pool;
+  std::shared_ptr<MempoolCacheCore> cache;
+  std::uint16_t port = 0;
+};
+
+/// Bytes of DMA memory for a receive queue: two rings, then a completion for each buffer.
+[[nodiscard]] constexpr std::size_t rx_bytes(std::uint32_t size) noexcept {
+  return std::size_t{size} * 2 * (sizeof(reg::Descriptor) + sizeof(reg::Completion));
+}
+
+/// A receive queue: all that bursts read and write. rx_burst.cpp has them. Frames begin in a buffer of `heads`, and go
+/// on in those of `bodies`. A device that returns what it does not have ends the queue: bursts are empty, and `fault`
+/// says what happened.
+struct alignas(kApart) RxRings : RxQueueDriver {
+  using RxQueueDriver::cache_;
+  using RxQueueDriver::count_arrival;
+  using RxQueueDriver::count_arrivals;
+  using RxQueueDriver::count_drop;
+  using RxQueueDriver::count_returned;
+  using RxQueueDriver::filter;
+  using RxQueueDriver::RxQueueDriver;
+
+  [[nodiscard]] bool is_ready(std::uint32_t position) const noexcept {
+    return ((completions[position & mask].high & reg::kCompletionGeneration) != 0) == ((position & (mask + 1)) == 0);
+  }
+  /// Ends the queue. Always false.
+  bool end(const char* why) noexcept {
+    fault_.store(why, std::memory_order_release);
+    return false;
+  }
+  /// Why the queue has ended; nullptr if it has not. Any thread may call it.
+  [[nodiscard]] const char* fault() const noexcept { return fault_.load(std::memory_order_acquire); }
+
+  // First cache line, with the base's gate and cache.
+  const reg::Completion* completions = nullptr;
+  std::uint32_t next = 0;  // position of the next completion
+  std::uint32_t mask = 0;
+  std::uint64_t first = 0;  // a completion's low word for slot 0 of `heads` and a frame in one buffer
+  std::uint64_t word = 0;   // MbufAccess::word of the shortest frame
+  std::uint32_t iova_at = 0;
+  std::uint32_t room = 0;
+  BufferRing heads;
+
+  alignas(64) BufferRing bodies;
+  const reg::RxQueueShared* shared = nullptr;
+  Bar queue_bar;
+  std::uint32_t index = 0;
+  std::uint32_t queues = 0;
+  std::atomic<std::uint32_t> mtu{1500};
+  std::atomic<bool> merges{false};  // LRO
+  const VlansInSoftware* vlans = nullptr;
+
+ protected:
+  std::atomic<const char*> fault_{nullptr};
+};
+
+/// A receive queue's control. While `software` is active, `filter` is not promiscuous: the fast path looks at no tag.
+class Vmxnet3RxQueue : public RxRings {
+ public:
+  Vmxnet3RxQueue(const RxFilter& filter, bool sleeps, const VlansInSoftware& software);
+
+  using RxQueueDriver::arrivals;
+  using RxQueueDriver::drops;
+  using RxQueueDriver::notify_change;
+  using RxQueueDriver::pool;
+
+  /// Control path, in this order. All but `close` need the gate closed.
+  void setup(RxQueueSetup setup);
+  /// Takes a buffer for every slot of `heads`, and of `bodies` if there are to be `several` buffers for a frame, of
+  /// `given` as far as it has some. Gives them to the device, which does not use them before it is activated. On error
+  /// no_memory (the pool has too few mbufs) it takes no mbuf.
+  [[nodiscard]] Result<void> fill(bool several, std::span<Mbuf* const> given = {});
+  /// Says in `of_device` where the rings are.
+  void describe(reg::RxQueueShared& of_device, const Bar& bar, std::uint8_t vector);
+  void open() noexcept override;
+  /// Frees every buffer and returns their number. Counts received frames that were not polled. Call it only after the
+  /// device has ended DMA. The first buffers go to `kept` instead.
+  std::uint32_t drain(DrainReason reason, std::span<Mbuf*> kept = {}) noexcept;
+  void retire() noexcept override;
+
+  /// The eventfd of the queue's interrupts; -1 if it has none. Needs the gate closed.
+  void attach_vector(int source) noexcept;
+  [[nodiscard]] std::uint32_t size() const noexcept { return heads.mask + 1; }
+  /// Buffers that the rings hold.
+  [[nodiscard]] std::uint32_t buffers() const noexcept { return several_ ? 2 * size() : size(); }
+  /// Whether a frame may have several.
+  [[nodiscard]] bool several() const noexcept { return several_; }
+
+  [[nodiscard]] std::optional<RxDescriptorStatus> descriptor_status(std::uint32_t offset) const noexcept override;
+
+ private:
+  [[nodiscard]] bool watch() noexcept override;
+  void unwatch() noexcept override;
+
+  bool has_vector_ = false;
+  bool several_ = false;
+  Doorbell interrupt_;
+  std::vector<Mbuf*> slot_memory_;
+  DmaArea memory_;
+};
+
+/// The bursts of a receive queue.
+[[nodiscard]] RxQueue::BurstFunction* rx_burst_function() noexcept;
+
+}  // namespace pollux::drivers::vmxnet3
