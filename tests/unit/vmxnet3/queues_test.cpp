@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The queues of the vmxnet3 driver beside a device in the hands of the test: what it says right, and what it says
+// wrong.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "drivers/vmware/vmxnet3/rx_queue.hpp"
+#include "drivers/vmware/vmxnet3/tx_queue.hpp"
+#include "mem/context_state.hpp"
+#include "net/frame_size.hpp"
+#include "pollux/mem/drop_counter.hpp"
+#include "pollux/net/packet/byte_order.hpp"
+#include "pollux/net/rx_metadata.hpp"
+
+namespace pollux::drivers::vmxnet3 {
+namespace {
+
+namespace rx_bits = hw::vmxnet3::rx;
+namespace tx_bits = hw::vmxnet3::tx;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using Bytes = std::vector<std::uint8_t>;
+
+constexpr std::uint32_t kSize = 32;
+constexpr std::uint32_t kQueue = 1;
+constexpr std::uint32_t kQueues = 4;
+constexpr std::uint64_t kWhole = rx_bits::kStartOfPacket | rx_bits::kEndOfPacket;
+
+Bytes frame_of(std::size_t bytes, std::uint8_t first = 2) {
+  Bytes frame(bytes, first);
+  frame[0] = 2;
+  return frame;
+}
+
+/// The registers that bursts write: none of them is looked at.
+class NoRegisters : public RemoteRegisters {
+ public:
+  std::uint32_t read32(std::uint32_t) noexcept override { return 0; }
+  void write32(std::uint32_t offset, std::uint32_t value) noexcept override { last = {offset, value}; }
+  void flush() noexcept override {}
+  std::pair<std::uint32_t, std::uint32_t> last;
+};
+
+struct Vmxnet3Queues : testing::Test {
+  Vmxnet3Queues() {
+    filter.set_promiscuous(true);
+    filter.set_mtu(1500);
+  }
+  ~Vmxnet3Queues() override {
+    rx.drain(DrainReason::stopped);
+    tx.drain(DrainReason::stopped);
+    cache = {};
+    EXPECT_EQ(pool->stats().in_use(), 0u);
+  }
+
+  DmaArea area(std::size_t bytes) { return *allocate_area(*context.state(), bytes, -1, "test"); }
+  std::shared_ptr<MempoolCacheCore> new_cache() { return std::make_shared<MempoolCacheCore>(pool->core(), 16); }
+  void start_rx(bool several = true) {
+    memory = area(rx_bytes(kSize));
+    rx.setup({.memory = memory,
+              .size = kSize,
+              .buffer_bytes = 2048,
+              .index = kQueue,
+              .queues = kQueues,
+              .pool = pool->core(),
+              .cache = new_cache(),
+              .port = 0});
+    ASSERT_TRUE(rx.fill(several));
+    rx.describe(shared, Bar(registers, 4096), 3);
+    rx.open();
+  }
+  void start_tx() {
+    memory = area(tx_bytes(kSize));
+    tx.setup({.memory = memory,
+              .size = kSize,
+              .limits = {.min_frame = 14, .max_frame = 9018, .offloads = TxOffload::kChecksums},
+              .cache = cache.core(),
+              .context = context.state()});
+    tx.describe(tx_shared, Bar(registers, 4096), 0, 3);
+    tx.open();
+  }
+
+  /// Writes a completion of the device.
+  void complete(std::uint64_t low, std::uint64_t high) {
+    auto* const entries = memory.at<reg::Completion>(2 * kSize * sizeof(reg::Descriptor));
+    const bool first_lap = (done & (2 * kSize)) == 0;
+    entries[done++ % (2 * kSize)] = {low, high | (first_lap ? reg::kCompletionGeneration : 0)};
+  }
+  /// The device fills `slot` of a ring, 0 or 1, with bytes.
+  void fill(std::uint32_t ring, std::uint32_t slot, const Bytes& bytes, std::uint64_t low, std::uint64_t high = 0,
+            std::uint64_t not_checked = rx_bits::kNotChecked) {
+    const std::uint64_t address = memory.at<reg::Descriptor>(0)[ring * kSize + slot].address;
+    // The arena is one piece of memory, so one difference holds for all of it.
+    std::memcpy(memory.address + static_cast<std::ptrdiff_t>(address - memory.iova), bytes.data(), bytes.size());
+    const std::uint64_t id = kQueue + ring * kQueues;
+    complete(slot | id << rx_bits::kRingShift | low | not_checked, high | bytes.size());
+  }
+  std::vector<Bytes> poll(std::vector<RxMetadata>* metadata = nullptr, TxOffload* request = nullptr) {
+    std::vector<Bytes> frames;
+    Burst<32> burst;
+    rx.rx_burst(burst);
+    for (const Mbuf& mbuf : burst) {
+      Bytes bytes(mbuf.packet_length());
+      static_cast<void>(mbuf.copy_out(0, bytes));
+      frames.push_back(bytes);
+      if (metadata != nullptr) metadata->emplace_back(mbuf);
+      if (request != nullptr) *request = mbuf.tx_offload();
+    }
+    burst.drop(seen);
+    return frames;
+  }
+  /// Slots of a ring that are the device's in the lap of `position`.
+  [[nodiscard]] bool is_ready(std::uint32_t ring, std::uint32_t position) const {
+    const std::uint64_t word = memory.at<reg::Descriptor>(0)[ring * kSize + position % kSize].word;
+    return ((word & rx_bits::kGeneration) != 0) == ((position & kSize) == 0);
+  }
+
+  Context context{{.huge_pages = HugePages::never}};
+  Result<Mempool> pool = Mempool::create(context, {.count = 512, .name = "vmxnet3"});
+  MempoolCache cache{*pool};
+  RxFilter filter;
+  VlansInSoftware vlans;
+  NoRegisters registers;
+  reg::RxQueueShared shared{};
+  reg::TxQueueShared tx_shared{};
+  DmaArea memory;
+  Vmxnet3RxQueue rx{filter, true, vlans};
+  Vmxnet3TxQueue tx;
+  std::uint32_t done = 0;
+  DropCounter seen{"seen"};
+};
+
+TEST_F(Vmxnet3Queues, TheDeviceGetsAllBuffersButOneOfEachRing) {
+  start_rx();
+  for (std::uint32_t ring = 0; ring < 2; ++ring) {
+    for (std::uint32_t slot = 0; slot < kSize - 1; ++slot) EXPECT_TRUE(is_ready(ring, slot)) << slot;
+    EXPECT_FALSE(is_ready(ring, kSize - 1));
+  }
+  const Bytes frame = frame_of(60);
+  for (std::uint32_t i = 0; i < 100; ++i) {
+    fill(0, i % kSize, frame, kWhole);
+    EXPECT_THAT(poll(), ElementsAre(frame));
+    EXPECT_TRUE(is_ready(0, i + kSize - 1)) << "what was kept before";
+    EXPECT_FALSE(is_ready(0, i + kSize)) << "the new one is kept";
+  }
+}
+
+TEST_F(Vmxnet3Queues, BurstsCrossTheEndOfTheRings) {
+  start_rx();
+  std::uint32_t slot = 0;
+  for (std::uint32_t round = 0; round < 20; ++round) {
+    std::vector<Bytes> sent;
+    for (std::uint32_t i = 0; i < 13; ++i) {
+      sent.push_back(frame_of(60 + i, static_cast<std::uint8_t>(round)));
+      fill(0, slot++ % kSize, sent.back(), kWhole);
+    }
+    EXPECT_EQ(poll(), sent);
+  }
+  EXPECT_EQ(rx.drops().sum(), 0u);
+}
+
+TEST_F(Vmxnet3Queues, AFrameOfSeveralBuffersWaitsForItsEnd) {
+  filter.set_mtu(9000);
+  start_rx();
+  fill(0, 0, frame_of(2048, 1), rx_bits::kStartOfPacket);
+  EXPECT_THAT(poll(), IsEmpty());
+  fill(1, 0, Bytes(2048, 2), 0);
+  EXPECT_THAT(poll(), IsEmpty());
+  fill(1, 1, Bytes(10, 3), rx_bits::kEndOfPacket);
+  const std::vector<Bytes> frames = poll();
+  ASSERT_EQ(frames.size(), 1u);
+  EXPECT_EQ(frames[0].size(), 4106u);
+  EXPECT_EQ(frames[0][2048], 2);
+  EXPECT_EQ(frames[0].back(), 3);
+  EXPECT_FALSE(is_ready(1, kSize + 1));
+  EXPECT_TRUE(is_ready(1, kSize));
+}
+
+TEST_F(Vmxnet3Queues, SkippedBuffersReturnToTheDevice) {
+  start_rx();
+  fill(0, 3, frame_of(60), kWhole);
+  EXPECT_EQ(poll().size(), 1u);
+  for (std::uint32_t slot = 0; slot < 3; ++slot) EXPECT_TRUE(is_ready(0, kSize + slot));
+  fill(0, 4, frame_of(61), kWhole);
+  EXPECT_EQ(poll().size(), 1u);
+}
+
+TEST_F(Vmxnet3Queues, ReportsWhatTheDeviceHasChecked) {
+  struct Row {
+    std::uint64_t low;
+    std::uint64_t high;
+    ChecksumStatus ip;
+    ChecksumStatus l4;
+  };
+  using enum ChecksumStatus;
+  constexpr std::uint64_t kV4Tcp = rx_bits::kIpv4 | rx_bits::kTcp;
+  const std::vector<Row> rows{{rx_bits::kNotChecked, kV4Tcp, unknown, unknown},
+                              {0, kV4Tcp | rx_bits::kIpGood | rx_bits::kL4Good, good, good},
+                              {0, kV4Tcp | rx_bits::kIpGood, good, bad},
+                              {0, kV4Tcp | rx_bits::kL4Good, bad, good},
+                              {0, rx_bits::kIpv6 | rx_bits::kUdp | rx_bits::kL4Good, unknown, good},
+                              {0, kV4Tcp | rx_bits::kIpGood | rx_bits::kFragment, good, unknown},
+                              {0, rx_bits::kIpv4 | rx_bits::kIpGood, good, unknown}};
+  start_rx();
+  for (std::uint32_t i = 0; i < rows.size(); ++i) {
+    std::vector<RxMetadata> metadata;
+    fill(0, i, frame_of(60), kWhole | rows[i].low, rows[i].high, 0);
+    ASSERT_EQ(poll(&metadata).size(), 1u);
+    EXPECT_EQ(metadata[0].ip_checksum(), rows[i].ip) << i;
+    EXPECT_EQ(metadata[0].l4_checksum(), rows[i].l4) << i;
+    EXPECT_FALSE(metadata[0].rss_hash());
+    EXPECT_FALSE(metadata[0].vlan());
+  }
+}
+
+TEST_F(Vmxnet3Queues, ReportsHashAndTag) {
+  start_rx();
+  std::vector<RxMetadata> metadata;
+  fill(0, 0, frame_of(60), kWhole | std::uint64_t{2} << 26 | std::uint64_t{0x12345678} << rx_bits::kHashShift,
+       rx_bits::kStripped | std::uint64_t{0x6005} << rx_bits::kTagShift);
+  ASSERT_EQ(poll(&metadata).size(), 1u);
+  EXPECT_EQ(metadata[0].rss_hash(), 0x12345678u);
+  EXPECT_EQ(metadata[0].vlan(), 0x6005);
+}
+
+/// TCP over IPv4 with that payload.
+Bytes tcp_frame(std::size_t payload) {
+  Bytes frame = frame_of(54 + payload);
+  std::memset(&frame[12], 0, 42);
+  packet::store16(&frame[12], 0x0800);
+  frame[14] = 0x45;
+  packet::store16(&frame[16], static_cast<std::uint16_t>(40 + payload));
+  frame[22] = 64;
+  frame[23] = 6;
+  frame[26] = frame[30] = 10;
+  frame[46] = 0x50;
+  return frame;
+}
+
+TEST_F(Vmxnet3Queues, AMergedFrameIsASuperframe) {
+  start_rx();
+  rx.mtu = 1500;
+  const Bytes merged = tcp_frame(4000);
+  const auto receive = [&](std::vector<RxMetadata>* metadata, TxOffload* request) {
+    fill(0, done / 2, Bytes(merged.begin(), merged.begin() + 2048), rx_bits::kStartOfPacket, 0, 0);
+    fill(1, done / 2, Bytes(merged.begin() + 2048, merged.end()), rx_bits::kEndOfPacket,
+         rx_bits::kIpv4 | rx_bits::kTcp | rx_bits::kIpGood | rx_bits::kL4Good, 0);
+    return poll(metadata, request);
+  };
+  EXPECT_THAT(receive(nullptr, nullptr), IsEmpty()) << "LRO is off";
+  EXPECT_EQ(rx.drops().too_long, 1u);
+  rx.merges = true;
+  std::vector<RxMetadata> metadata;
+  TxOffload request;
+  ASSERT_EQ(receive(&metadata, &request).size(), 1u);
+  EXPECT_EQ(request.flags, TxOffload::tcp_segmentation);
+  EXPECT_EQ(request.segment_size, 1460);
+  EXPECT_EQ(request.l2, 14);
+  EXPECT_EQ(request.l3, 20);
+  EXPECT_EQ(request.l4, 20);
+}
+
+TEST_F(Vmxnet3Queues, FramesThatAreWrongAreCountedAndDropped) {
+  start_rx();
+  const Bytes frame = frame_of(60);
+  fill(0, 0, frame, kWhole, rx_bits::kError);
+  fill(0, 1, {}, kWhole);
+  fill(0, 2, frame_of(13), kWhole);
+  fill(0, 3, frame_of(1519), kWhole);
+  fill(0, 4, frame, rx_bits::kEndOfPacket);    // without a start
+  fill(0, 5, frame, rx_bits::kStartOfPacket);  // two starts
+  fill(0, 6, frame, kWhole);
+  complete(7 | kQueue << rx_bits::kRingShift | kWhole | rx_bits::kNotChecked, 2049);  // more than the buffer
+  fill(0, 8, frame, kWhole);
+  EXPECT_THAT(poll(), ElementsAre(frame));
+  const RxDrops drops = rx.drops();
+  EXPECT_EQ(drops.error, 3u);
+  EXPECT_EQ(drops.bad_length, 2u);
+  EXPECT_EQ(drops.too_short, 1u);
+  EXPECT_EQ(drops.too_long, 1u);
+  EXPECT_EQ(rx.fault(), nullptr);
+  for (std::uint32_t slot = 0; slot < 8; ++slot) EXPECT_TRUE(is_ready(0, kSize + slot)) << slot;
+}
+
+TEST_F(Vmxnet3Queues, ADeviceThatLiesEndsTheQueue) {
+  struct Row {
+    std::uint64_t low;
+    std::string fault;
+  };
+  constexpr std::uint64_t kOwn = kQueue << rx_bits::kRingShift;
+  const std::vector<Row> rows{{kSize | kOwn | kWhole, "does not exist"},
+                              {0xFFF | kOwn | kWhole, "does not exist"},
+                              {kOwn | kWhole, "did not have"},
+                              {0 | std::uint64_t{kQueue + 1} << rx_bits::kRingShift | kWhole, "another queue"},
+                              {0 | rx_bits::kRingMask << rx_bits::kRingShift | kWhole, "another queue"}};
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.fault);
+    rx.drain(DrainReason::stopped);
+    done = 0;
+    start_rx();
+    fill(0, 0, frame_of(60), kWhole);
+    EXPECT_EQ(poll().size(), 1u);
+    complete(row.low | rx_bits::kNotChecked, 60);
+    EXPECT_THAT(poll(), IsEmpty());
+    ASSERT_NE(rx.fault(), nullptr);
+    EXPECT_THAT(rx.fault(), testing::HasSubstr(row.fault));
+    fill(0, 1, frame_of(60), kWhole);
+    EXPECT_THAT(poll(), IsEmpty()) << "the queue has ended";
+  }
+}
+
+TEST_F(Vmxnet3Queues, AFrameThatNeverEndsEndsTheQueue) {
+  start_rx();
+  for (std::uint32_t i = 0; i < 2 * kSize; ++i) {
+    complete(i % kSize | kQueue << rx_bits::kRingShift | (i == 0 ? rx_bits::kStartOfPacket : 0), 60);
+  }
+  EXPECT_THAT(poll(), IsEmpty());
+  ASSERT_NE(rx.fault(), nullptr);
+  EXPECT_THAT(rx.fault(), testing::HasSubstr("without an end"));
+}
+
+TEST_F(Vmxnet3Queues, ABufferOfTheSecondRingThatWasNeverGivenEndsTheQueue) {
+  start_rx(false);
+  fill(0, 0, frame_of(60), rx_bits::kStartOfPacket);
+  complete(0 | std::uint64_t{kQueue + kQueues} << rx_bits::kRingShift | rx_bits::kEndOfPacket, 60);
+  EXPECT_THAT(poll(), IsEmpty());
+  EXPECT_NE(rx.fault(), nullptr);
+}
+
+TEST_F(Vmxnet3Queues, AnExhaustedPoolDropsByName) {
+  start_rx();
+  std::vector<MbufPtr> all;
+  while (MbufPtr mbuf = pool->allocate()) all.push_back(std::move(mbuf));
+  fill(0, 0, frame_of(60), kWhole);
+  EXPECT_THAT(poll(), IsEmpty());
+  EXPECT_EQ(rx.drops().pool_empty, 1u);
+  all.clear();
+  fill(0, 1, frame_of(60), kWhole);
+  EXPECT_EQ(poll().size(), 1u);
+}
+
+TEST_F(Vmxnet3Queues, TellsTheDeviceWhatItAsksFor) {
+  start_rx();
+  shared.wants_producer = 1;
+  fill(0, 0, frame_of(60), kWhole);
+  EXPECT_EQ(poll().size(), 1u);
+  EXPECT_EQ(registers.last, std::pair(reg::RXPROD2::offset(kQueue), kSize - 1));
+}
+
+// What is sent, from the device's side.
+
+struct Vmxnet3Tx : Vmxnet3Queues {
+  std::uint32_t send(std::uint32_t frames, std::size_t segments = 1) {
+    std::uint32_t taken = 0;
+    for (std::uint32_t i = 0; i < frames; ++i) {
+      MbufPtr first = cache.allocate();
+      std::memset(first->append(60), 2, 60);
+      for (std::size_t more = 1; more < segments; ++more) {
+        MbufPtr next = cache.allocate();
+        std::memset(next->append(60), 2, 60);
+        EXPECT_TRUE(first->chain(next));
+      }
+      Burst<1> burst;
+      EXPECT_TRUE(burst.push(first));
+      taken += tx.tx_burst(burst);
+      burst.drop(seen);
+    }
+    return taken;
+  }
+  void report(std::uint32_t index) {
+    auto* const entries = memory.at<reg::Completion>(kSize * sizeof(reg::Descriptor));
+    const bool first_lap = (done & kSize) == 0;
+    entries[done++ % kSize] = {index, first_lap ? reg::kCompletionGeneration : 0};
+  }
+  [[nodiscard]] const reg::Descriptor& descriptor(std::uint32_t slot) const {
+    return memory.at<reg::Descriptor>(0)[slot];
+  }
+};
+
+TEST_F(Vmxnet3Tx, OneSlotStaysEmpty) {
+  start_tx();
+  EXPECT_EQ(send(kSize + 3), kSize - 1);
+  EXPECT_EQ(registers.last, std::pair(reg::TXPROD::offset(0), kSize - 1));
+  for (std::uint32_t slot = 0; slot < kSize - 1; ++slot) {
+    EXPECT_EQ(descriptor(slot).word, 60 | tx_bits::kGeneration | tx_bits::kEndOfPacket | tx_bits::kReport);
+  }
+  for (std::uint32_t slot = 0; slot < kSize - 1; ++slot) report(slot);
+  EXPECT_EQ(send(3), 3u);
+  EXPECT_EQ(descriptor(0).word, 60 | tx_bits::kEndOfPacket | tx_bits::kReport) << "the second lap";
+  EXPECT_EQ(tx.in_flight(), 3u);
+}
+
+TEST_F(Vmxnet3Tx, OneCompletionStandsForAllFramesBeforeIt) {
+  start_tx();
+  EXPECT_EQ(send(4, 3), 4u);
+  EXPECT_EQ(tx.in_flight(), 12u);
+  report(8);
+  EXPECT_FALSE(tx.finished());
+  EXPECT_EQ(tx.in_flight(), 3u);
+  report(11);
+  EXPECT_TRUE(tx.finished());
+  EXPECT_EQ(tx.fault(), nullptr);
+}
+
+TEST_F(Vmxnet3Tx, ADeviceThatLiesEndsTheQueue) {
+  for (const std::uint32_t index : {1U, 9U, 31U, kSize, 0xFFFU}) {
+    SCOPED_TRACE(index);
+    tx.drain(DrainReason::stopped);
+    done = 0;
+    start_tx();
+    EXPECT_EQ(send(3, 3), 3u);
+    report(index);
+    EXPECT_EQ(send(1), 0u) << "the queue has ended";
+    ASSERT_NE(tx.fault(), nullptr);
+    EXPECT_FALSE(tx.progress());
+  }
+  EXPECT_EQ(tx.drain(DrainReason::stopped), 9u);
+  EXPECT_EQ(tx.drops().stopped, 15u);
+}
+
+TEST_F(Vmxnet3Tx, CountsWhatIsCertain) {
+  start_tx();
+  EXPECT_EQ(send(5), 5u);
+  EXPECT_EQ(tx.sent().packets, 0u);
+  EXPECT_EQ(tx.progress(), 0u);
+  for (std::uint32_t slot = 0; slot < 3; ++slot) report(slot);
+  EXPECT_EQ(tx.progress(), 3u);
+  for (std::uint32_t slot = 3; slot < 5; ++slot) report(slot);
+  EXPECT_FALSE(tx.progress());
+  EXPECT_EQ(tx.sent().packets, 5u);
+  EXPECT_EQ(tx.descriptor_status(kSize - 1), TxDescriptorStatus::sent);
+}
+
+}  // namespace
+}  // namespace pollux::drivers::vmxnet3
