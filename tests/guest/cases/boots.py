@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The machines that the cases run on. Each port is bound to the kernel's igb or virtio_net and is down until a case uses it."""
+"""The machines that the cases run on. Each port is bound to the kernel's igb, virtio_net or vmxnet3 and is down until a case uses it."""
 
 from pollux_lab.cases import Boot
 from pollux_lab.machine import Hub, Machine, OutsideSocket, Port
@@ -63,3 +63,17 @@ VIRTIO = Boot("one processor, virtio network devices behind an IOMMU", _virtio, 
 VIRTIO_MODES = Boot("kernel with all of VFIO, virtio network devices behind an IOMMU", _virtio, _LOAD_VIRTIO, kernel="own")
 VIRTIO_BARE = Boot("kernel with all of VFIO, virtio network devices, no IOMMU", lambda: _virtio(iommu=False),
                    f"{_LOAD_VIRTIO}; echo 1 >{SWITCH}", kernel="own")
+
+
+def _vmxnet3(iommu: bool = True) -> Machine:
+    return Machine([
+        Port(OutsideSocket(), device="vmxnet3"), Port(OutsideSocket(), device="vmxnet3"),
+        Port(Hub(0), device="vmxnet3"), Port(Hub(1), device="vmxnet3"), Port(Hub(0), device="vmxnet3"),
+    ], cpus=1, memory_mib=768, huge_pages=160, iommu=iommu)
+
+
+_LOAD_VMXNET3 = "modprobe -a vmxnet3 vfio-pci"
+VMXNET3 = Boot("one processor, vmxnet3 devices behind an IOMMU", _vmxnet3, _LOAD_VMXNET3)
+VMXNET3_MODES = Boot("kernel with all of VFIO, vmxnet3 devices behind an IOMMU", _vmxnet3, _LOAD_VMXNET3, kernel="own")
+VMXNET3_BARE = Boot("kernel with all of VFIO, vmxnet3 devices, no IOMMU", lambda: _vmxnet3(iommu=False),
+                    f"{_LOAD_VMXNET3}; echo 1 >{SWITCH}", kernel="own")

@@ -15,7 +15,7 @@ from .errors import LabError
 MODULES = [
     "virtio_pci", "virtio_console", "virtio_net",
     "irqbypass", "vfio", "vfio_virqfd", "vfio_iommu_type1", "vfio-pci-core", "vfio-pci",
-    "igb", "igbvf", "8021q", "e1000e", "bridge", "bonding", "dummy", "veth", "af_packet", "pktgen", "tun",
+    "igb", "igbvf", "8021q", "e1000e", "vmxnet3", "bridge", "bonding", "dummy", "veth", "af_packet", "pktgen", "tun",
     "sch_tbf", "sch_prio", "sch_drr",
 ]
 
