@@ -22,6 +22,7 @@
 #include "pollux/net/flow/software_classifier.hpp"
 #include "pollux/net/flow_control.hpp"
 #include "pollux/net/frame_stamps.hpp"
+#include "pollux/net/handover.hpp"
 #include "pollux/net/identify_led.hpp"
 #include "pollux/net/interrupts.hpp"
 #include "pollux/net/kernel_interface.hpp"

@@ -46,6 +46,17 @@ class ContextState : public std::enable_shared_from_this<ContextState> {
   /// The file of all memory with that page size, which an emulator can map as its RAM (offset = IOVA); -1 if there is
   /// none.
   [[nodiscard]] int memory_descriptor(std::size_t page_size) const;
+  /// For another process that maps this memory: see DmaRegistry.
+  ///@{
+  [[nodiscard]] std::optional<FilePlace> place_of(const std::byte* first, std::size_t bytes) const {
+    const std::lock_guard lock(mutex_);
+    return registry_.place_of(first, bytes);
+  }
+  void keep_pages() noexcept {
+    const std::lock_guard lock(mutex_);
+    registry_.keep_pages();
+  }
+  ///@}
 
   [[nodiscard]] Result<void> attach(std::shared_ptr<DmaDomain> domain);
   void detach(const DmaDomain& domain);

@@ -128,6 +128,23 @@ void DmaRegistry::release(std::span<const DmaSegment> segments, PendingLog& log)
   if (free) give_back(region);
 }
 
+// Pieces that are adjacent in the process are adjacent in the file, too.
+std::optional<FilePlace> DmaRegistry::place_of(const std::byte* first, std::size_t bytes) const {
+  std::optional<FilePlace> place;
+  std::size_t found = 0;
+  for (const DmaRegion& region : regions_) {
+    const std::byte* const from = std::max<const std::byte*>(first, region.address());
+    const std::byte* const to = std::min<const std::byte*>(first + bytes, region.address() + region.size());
+    if (from >= to) continue;
+    const int file = region.own ? arena().descriptor(region.page_size) : -1;
+    if (file < 0 || (place && place->file != file)) return std::nullopt;
+    found += static_cast<std::size_t>(to - from);
+    const std::uint64_t offset = region.place - static_cast<std::uint64_t>(region.address() - first);
+    place = FilePlace{file, offset};
+  }
+  return found == bytes ? place : std::nullopt;
+}
+
 /// Frees a region that no domain maps.
 void DmaRegistry::give_back(DmaRegion& region) {
   unlock_pages(region);

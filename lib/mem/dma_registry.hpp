@@ -146,6 +146,8 @@ class PageAllocator {
   /// pages).
   [[nodiscard]] Result<DmaRegion> take(const DmaRequest& request, IovaSpace& iova, PageKind kind, PendingLog& log);
   void give_back(const DmaRegion& region, IovaSpace& iova);
+  /// From now on `give_back` does nothing: another process uses the pages.
+  void keep_pages() noexcept { keeps_pages_ = true; }
   [[nodiscard]] const Arena& arena() const noexcept { return arena_; }
 
  private:
@@ -165,6 +167,13 @@ class PageAllocator {
   Arena arena_;
   HugePageSource source_;
   bool warned_ = false;
+  bool keeps_pages_ = false;
+};
+
+/// Where bytes of the arena lie in its file.
+struct FilePlace {
+  int file = -1;
+  std::uint64_t offset = 0;
 };
 
 /// All DMA memory and all domains that it is mapped into. A region is mapped into every domain at the same IOVA, or
@@ -187,6 +196,10 @@ class DmaRegistry {
   [[nodiscard]] std::shared_ptr<DmaDomain> detach(const DmaDomain& domain, PendingLog& log);
 
   [[nodiscard]] const Arena& arena() const noexcept { return pages_.arena(); }
+  /// nullopt: they are not all of the arena, or in pages of two sizes.
+  [[nodiscard]] std::optional<FilePlace> place_of(const std::byte* first, std::size_t bytes) const;
+  /// See PageAllocator.
+  void keep_pages() noexcept { pages_.keep_pages(); }
 
  private:
   [[nodiscard]] Result<void> use_physical_addresses(DmaRegion& region);

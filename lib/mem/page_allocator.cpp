@@ -59,6 +59,7 @@ Result<DmaRegion> PageAllocator::take(const DmaRequest& request, IovaSpace& iova
 }
 
 void PageAllocator::give_back(const DmaRegion& region, IovaSpace& iova) {
+  if (keeps_pages_) return;
   arena_.remove(region.page_size, region.place, region.size());
   iova.release(region.place);
 }

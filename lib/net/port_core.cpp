@@ -38,6 +38,12 @@ double to_seconds(Duration span) { return std::chrono::duration<double>(span).co
 
 }  // namespace
 
+std::vector<std::shared_ptr<PortCore>> port_cores(ContextState& context) {
+  std::vector<std::shared_ptr<PortCore>> cores;
+  for (auto& [id, core] : registry(context).ports()) cores.push_back(std::move(core));
+  return cores;
+}
+
 std::string to_string(const PortEvent& event) {
   switch (event.kind) {
     case PortEventKind::link_up: return "link " + to_string(event.link);

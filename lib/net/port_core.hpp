@@ -47,6 +47,9 @@ class PortRegistry {
   std::map<std::uint64_t, std::weak_ptr<PortCore>> ports_;
 };
 
+/// The ports of a Context, in the order of opening.
+[[nodiscard]] std::vector<std::shared_ptr<PortCore>> port_cores(ContextState& context);
+
 /// The events of a port that its handler has not seen yet. What is noted under the port's lock is delivered without
 /// it, so that the handler may call the port. No thread waits for a handler that it did not replace: one that calls
 /// another port, whose handler calls this one, would wait for itself. Handlers whose calls cause events for one another
@@ -167,6 +170,11 @@ class PortCore final : public ControlTask, public std::enable_shared_from_this<P
   [[nodiscard]] Result<void> attach(std::unique_ptr<Device> device);
   [[nodiscard]] Result<Duration> service();
   [[nodiscard]] Result<void> close();
+  /// Another program has its queues. The caller holds the lock.
+  void leave_to_successor() {
+    leave_control();
+    machine_->leave_to_successor();
+  }
   /// Called by the Port's destructor: closes the port and destroys the driver. Waits while the port is in use.
   void retire();
   /// Keeps the port from being destroyed while the lock is held (OpenPort). No lock: it is being destroyed.

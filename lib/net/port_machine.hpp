@@ -20,6 +20,11 @@
 
 namespace pollux {
 
+namespace handover {
+struct DescribedPort;
+struct QueueRecord;
+}  // namespace handover
+
 /// How long to wait for a poller to finish its burst: it may have been preempted.
 inline constexpr Duration kPollerLimit = std::chrono::seconds(1);
 /// The same for a short pause of a started port, and for a full ring to be sent.
@@ -62,6 +67,15 @@ class PortMachine {
   [[nodiscard]] Result<void> detach();
   [[nodiscard]] Result<void> attach(std::unique_ptr<Device> device);
   [[nodiscard]] Result<void> close();
+  /// For another program that takes the port over (Handover): describes it, while it goes on. Errors: bad_state,
+  /// not_supported.
+  [[nodiscard]] Result<handover::DescribedPort> describe_handover();
+  /// Makes the queues stand still. An error changes nothing: timeout (a poller), and the driver's.
+  [[nodiscard]] Result<std::vector<handover::QueueRecord>> freeze_handover();
+  /// Undoes that, if it was done.
+  void thaw_handover() noexcept;
+  /// The other program has the queues: closes the port, and leaves all alone that it got.
+  void leave_to_successor();
   /// Whether the port has a device that works: `service` may be called.
   [[nodiscard]] bool is_alive() const noexcept;
 
@@ -170,6 +184,7 @@ class PortMachine {
   std::set<std::uint16_t> stopped_tx_;
   Before before_;              // of a port that is suspended, detached or failed
   bool filled_ = false;        // the rings may hold buffers
+  bool frozen_ = false;        // the queues stand still for a successor
   bool poller_stuck_ = false;  // a thread did not leave its burst
   bool is_abandoned_ = false;  // the driver is never destroyed
   std::optional<std::uint16_t> hung_queue_;
