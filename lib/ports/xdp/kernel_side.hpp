@@ -62,6 +62,23 @@ class KernelSide {
   /// the old ones are in force.
   [[nodiscard]] virtual Result<void> replace(const std::vector<PlacedRule>& rules) = 0;
   virtual void detach() noexcept = 0;
+
+  /// What another process takes over: the descriptors stay this object's. nullopt: none can.
+  struct Held {
+    int link, sockets, counters;
+  };
+  [[nodiscard]] virtual std::optional<Held> held() const noexcept { return std::nullopt; }
+  /// What this process takes over, in place of `make_counters`, `load` and `attach`.
+  struct Taken {
+    FileDescriptor link, sockets, counters;
+    std::vector<PlacedRule> rules;
+    std::uint16_t hints;
+    bool takes_chains;
+  };
+  [[nodiscard]] virtual Result<void> take(Taken taken);
+  /// Forgets the program, and leaves it attached.
+  virtual void leave() noexcept {}
+
   /// Lets the interface receive frames for `mac`, for all addresses or for all groups, until the next call or the end.
   [[nodiscard]] virtual Result<void> join(const MacAddress& mac, bool promiscuous, bool all_multicast) = 0;
   /// The XDP program that is attached to the interface; empty if there is none. See attached_program.

@@ -191,6 +191,43 @@ void LocalSide::detach() noexcept {
   sockets_ = FileDescriptor();
 }
 
+Result<void> KernelSide::take(Taken) {
+  return fail(ErrorCode::not_supported, "a port of a helper cannot take over another one",
+              "leave out helper=, or start the program without a handover");
+}
+
+std::optional<KernelSide::Held> LocalSide::held() const noexcept {
+  return link_ ? std::optional(Held{link_.get(), sockets_.get(), counters_.get()}) : std::nullopt;
+}
+
+Result<void> LocalSide::take(Taken taken) {
+  bpf_link_info info{};
+  bpf_attr attributes{};
+  attributes.info.bpf_fd = static_cast<std::uint32_t>(taken.link.get());
+  attributes.info.info_len = sizeof info;
+  attributes.info.info = reinterpret_cast<std::uintptr_t>(&info);
+  if (bpf(BPF_OBJ_GET_INFO_BY_FD, attributes) != 0 || info.type != BPF_LINK_TYPE_XDP ||
+      info.xdp.ifindex != interface_.index()) {
+    return fail(ErrorCode::invalid_argument, fmt::format("{}: what was handed over is not its XDP program", name_),
+                "start the program without a handover");
+  }
+  hint_calls_ = taken.hints == 0 ? HintCalls{} : find_hint_calls(taken.hints);
+  takes_chains_ = taken.takes_chains;
+  rules_ = std::move(taken.rules);
+  counters_ = std::move(taken.counters);
+  sockets_ = std::move(taken.sockets);
+  link_ = std::move(taken.link);
+  return {};
+}
+
+void LocalSide::leave() noexcept {
+  link_ = FileDescriptor();
+  program_ = FileDescriptor();
+  sockets_ = FileDescriptor();
+  counters_ = FileDescriptor();
+  membership_ = {};
+}
+
 Result<void> LocalSide::join(const MacAddress& mac, bool promiscuous, bool all_multicast) {
   auto joined = Membership::join(interface_, mac, promiscuous, all_multicast);
   if (!joined) return pass_on(std::move(joined));

@@ -31,6 +31,9 @@ class LocalSide final : public KernelSide {
   [[nodiscard]] int attach(Attach where) override;
   [[nodiscard]] Result<void> replace(const std::vector<PlacedRule>& rules) override;
   void detach() noexcept override;
+  [[nodiscard]] std::optional<Held> held() const noexcept override;
+  [[nodiscard]] Result<void> take(Taken taken) override;
+  void leave() noexcept override;
   [[nodiscard]] Result<void> join(const MacAddress& mac, bool promiscuous, bool all_multicast) override;
   [[nodiscard]] std::string other_program() override;
   [[nodiscard]] std::string route_at_risk(const std::vector<PlacedRule>& rules) override;

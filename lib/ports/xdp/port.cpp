@@ -261,6 +261,7 @@ Result<void> XdpPort::open_sockets(const std::shared_ptr<Umem>& area) {
 }
 
 Result<void> XdpPort::begin() {
+  if (auto from = find_taken(); from != nullptr) return take_over(*(taken_ = std::move(from)));
   auto area = choose_area();
   if (!area) return pass_on(std::move(area));
   auto begun = config().rx_queues() == 0 ? Result<void>() : load_program(**area);
@@ -298,6 +299,7 @@ void XdpPort::report() const {
 
 // First the program, so that no frame comes after those that wait.
 void XdpPort::end() noexcept {
+  if (has_left_ || (taken_ != nullptr && !taken_->committed)) return forget();
   for (std::uint16_t queue = 0; queue < config().tx_queues(); ++queue) tx_[queue].finish();
   kernel_->detach();
   for (std::uint16_t queue = 0; queue < config().rx_queues(); ++queue) rx_[queue].drop_waiting();
@@ -311,6 +313,8 @@ void XdpPort::close_sockets() noexcept {
   socket_map_ = FileDescriptor();
   for (XdpTxQueue& queue : tx_) queue.forget_rings();
   sockets_.clear();
+  taken_ = nullptr;
+  taken_memory_ = nullptr;
   static_cast<void>(kernel_->join(interface_.mac(), false, false));
 }
 

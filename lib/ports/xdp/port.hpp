@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "net/handover/port_handover.hpp"
 #include "pollux/net/flow/flow_rule.hpp"
 #include "pollux/net/port_facts.hpp"
 #include "ports/common/port.hpp"
@@ -47,7 +48,7 @@ struct Parts {
 };
 
 /// A port on an interface of the kernel.
-class XdpPort final : public ports::SoftwarePort, private PortFacts {
+class XdpPort final : public ports::SoftwarePort, private PortFacts, private handover::PortHandover {
  public:
   XdpPort(const ports::PortIdentity& identity, Parts parts, const std::string& what);
 
@@ -75,6 +76,19 @@ class XdpPort final : public ports::SoftwarePort, private PortFacts {
 
   [[nodiscard]] std::vector<PortFact> facts() override;
 
+  // To another program, and from one: handover.cpp.
+  [[nodiscard]] Result<Offer> describe() override;
+  [[nodiscard]] Result<std::vector<handover::QueueRecord>> freeze() override;
+  void thaw() noexcept override;
+  void leave() noexcept override;
+  [[nodiscard]] std::shared_ptr<handover::TakenPort> find_taken();
+  [[nodiscard]] Result<void> check_same(const handover::TakenPort& from) const;
+  [[nodiscard]] Result<void> take_over(handover::TakenPort& from);
+  [[nodiscard]] Result<void> take_program(handover::TakenPort& from);
+  [[nodiscard]] Result<void> take_sockets(handover::TakenPort& from);
+  /// Forgets what another program has: the kernel's side stays as it is.
+  void forget() noexcept;
+
   [[nodiscard]] Result<std::shared_ptr<Umem>> choose_area();
   [[nodiscard]] Result<void> load_program(const Umem& area);
   [[nodiscard]] Result<void> attach_program();
@@ -101,7 +115,7 @@ class XdpPort final : public ports::SoftwarePort, private PortFacts {
   bool force_;
   std::uint16_t hints_;
   std::optional<std::uint32_t> busy_poll_;
-  std::array<CapabilityEntry, 1> capabilities_{offer<PortFacts>(*this)};
+  std::array<CapabilityEntry, 2> capabilities_{offer<PortFacts>(*this), offer<handover::PortHandover>(*this)};
   DeletionNotifier deletion_;
   std::deque<XdpRxQueue> rx_;
   std::deque<XdpTxQueue> tx_;
@@ -113,7 +127,11 @@ class XdpPort final : public ports::SoftwarePort, private PortFacts {
   KernelCounts past_;                          // of sockets that were closed
   std::string why_not_native_;
   std::string why_not_zero_copy_;
-  std::string mode_text_;  // of the last start
+  std::string mode_text_;                       // of the last start
+  std::shared_ptr<handover::TakenPort> taken_;  // since a start that has continued another program's queues
+  std::shared_ptr<const TakenMemory> taken_memory_;
+  std::vector<std::vector<Mbuf*>> lent_;  // by transmit queue: for a successor
+  bool has_left_ = false;                 // a successor has the queues
 };
 
 }  // namespace pollux::xdp

@@ -13,6 +13,7 @@
 #include "ports/xdp/borrowed_mbufs.hpp"
 #include "ports/xdp/interface.hpp"
 #include "ports/xdp/rings.hpp"
+#include "ports/xdp/taken_memory.hpp"
 #include "ports/xdp/umem.hpp"
 
 namespace pollux::xdp {
@@ -41,12 +42,18 @@ class XdpRxQueue final : public RxQueueDriver {
 
   using RxQueueDriver::arrivals;
   using RxQueueDriver::drops;
-  using RxQueueDriver::open;
+  void open() noexcept override;
   using RxQueueDriver::retire;
   using RxQueueDriver::set_up;
   /// Control path, with the gate closed. Passes `mbufs`, empty ones of the queue's pool, to the kernel: those of them
   /// that it cannot take are freed, and removed. May be called again, with another socket, if this one was not bound.
   void attach(const Rings& rings, int socket, const Umem& area, std::vector<Mbuf*>& mbufs, const RxModes& modes);
+  /// As `attach`, for a queue that another program has posted `posted` buffers in `memory` to: frames are copied out of
+  /// them, and the kernel gets the same ones again.
+  void take(const Rings& rings, int socket, std::shared_ptr<const TakenMemory> memory, std::uint32_t posted,
+            const RxModes& modes);
+  /// Another program has what the kernel has.
+  void leave() noexcept { borrowed_ = {}; }
   /// Passes more mbufs of the pool to the kernel.
   void add(std::span<Mbuf* const> mbufs) noexcept;
   /// The mbufs that the kernel has, or frames in them.
@@ -59,6 +66,10 @@ class XdpRxQueue final : public RxQueueDriver {
 
  private:
   static std::uint32_t burst(RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
+  static std::uint32_t burst_copied(RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept;
+  /// Receives a copy of a frame, or a part of one. Returns the frame that it completes, if that is received.
+  [[nodiscard]] Mbuf* receive_copy(const xdp_desc& piece) noexcept;
+  [[nodiscard]] MbufPtr copy_piece(const std::byte* data, std::uint32_t bytes) noexcept;
   struct Wanted;
   template <class Filter>
   [[nodiscard]] bool take_plain(const BorrowedPlaces& places, const std::uint64_t& data, const Filter& filter,
@@ -117,6 +128,7 @@ class XdpRxQueue final : public RxQueueDriver {
   DeletionNotifier& deletion_;
   bool wakes_by_socket_ = false;
   std::uint64_t packets_before_ = 0;  // at the last `watch`
+  std::shared_ptr<const TakenMemory> taken_;
 };
 
 /// Sends frames from the mbufs in which they are. Frames that the kernel cannot reach, clones and external memory, are
@@ -131,6 +143,18 @@ class XdpTxQueue final : public TxQueueDriver {
   /// Control path, with the gate closed. `copies`: a pool in the area, for copies.
   void attach(const Rings& rings, int socket, bool zero_copy, std::shared_ptr<const Umem> area,
               std::optional<Mempool> copies, std::uint32_t max_segments);
+  /// As `attach`, for a queue of another program: frames are copied to buffers that it has given, in `memory`. Returns
+  /// false if one of these is not in it.
+  [[nodiscard]] bool take(const Rings& rings, int socket, std::shared_ptr<const TakenMemory> memory,
+                          const handover::QueueRecord& queue, std::uint32_t max_segments);
+  /// What a successor gets, besides the buffers of receive queues. `fresh`: mbufs for it, where this queue has no such
+  /// buffers itself.
+  [[nodiscard]] handover::QueueRecord freeze(std::span<Mbuf* const> fresh);
+  /// Frees what the kernel has sent, whatever the queue's buffers are.
+  std::uint32_t reclaim_any() noexcept { return taken_ != nullptr ? reclaim_copies() : reclaim(); }
+  /// As that of XdpRxQueue.
+  void leave() noexcept { borrowed_ = {}; }
+  [[nodiscard]] bool is_taken() const noexcept { return taken_ != nullptr; }
   /// Control path, with the gate closed, after `attach`. `on`: a call that should send may poll another queue than this
   /// one, so a burst also wakes the driver.
   void wake_driver(bool on) noexcept { wakes_driver_ = on; }
@@ -154,6 +178,10 @@ class XdpTxQueue final : public TxQueueDriver {
 
  private:
   static std::uint32_t burst(TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
+  static std::uint32_t burst_copied(TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
+  std::uint32_t reclaim_copies() noexcept;
+  /// Takes a frame. False: there is no room for it now.
+  [[nodiscard]] bool send_copy(Mbuf* frame) noexcept;
   static std::uint32_t burst_and_wake(TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
   void cache_changed() noexcept override;
   /// Frees what the kernel has sent. Plain mbufs go to the cache without a look at them. Returns their number.
@@ -215,6 +243,8 @@ class XdpTxQueue final : public TxQueueDriver {
   std::optional<MempoolCache> copies_;
   std::uint64_t copied_ = 0;
   std::uint64_t refused_ = 0;
+  std::shared_ptr<const TakenMemory> taken_;
+  std::vector<std::uint64_t> free_;  // buffers in it; never grows beyond its capacity
 };
 
 }  // namespace pollux::xdp

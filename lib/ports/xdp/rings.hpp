@@ -62,6 +62,18 @@ template <class Entry>
   return __atomic_load_n(ring.consumer, __ATOMIC_ACQUIRE);
 }
 
+/// Begins where another process has stopped: in rings that the kernel fills, and in those that it empties.
+template <class Entry>
+void continue_reading(Ring<Entry>& ring) noexcept {
+  ring.own = __atomic_load_n(ring.consumer, __ATOMIC_ACQUIRE);
+  ring.peer = ring.own;
+}
+template <class Entry>
+void continue_writing(Ring<Entry>& ring) noexcept {
+  ring.own = __atomic_load_n(ring.producer, __ATOMIC_ACQUIRE);
+  ring.peer = ring.own;
+}
+
 /// An entry of a run of adjacent ones: `twice` goes from minus twice the run's length to -2. So one register is the
 /// index of arrays with entries of 8 and of 16 bytes: processors multiply an index by 8 at most.
 template <class Entry>

@@ -299,6 +299,14 @@ bool XdpRxQueue::watch_closed() noexcept {
 }
 
 void XdpRxQueue::drop_waiting() noexcept {
+  if (taken_ != nullptr) {
+    for (std::uint32_t left = waiting(rx_); left != 0; --left) {
+      const xdp_desc piece = rx_.at(rx_.own++);
+      if ((piece.options & kContinues) == 0) drop(&RxDrops::stopped, taken_->data_of(piece), piece.len);
+    }
+    chain_ = {};
+    return;
+  }
   for (std::uint32_t left = waiting(rx_); left != 0; --left) {
     const xdp_desc piece = rx_.at(rx_.own++);
     Mbuf* const mbuf = borrowed_.remove(piece.addr);
@@ -316,6 +324,7 @@ void XdpRxQueue::drop_waiting() noexcept {
 
 std::uint32_t XdpRxQueue::detach() noexcept {
   posted_ = 0;
+  taken_ = nullptr;
   for (Mbuf* const mbuf : std::exchange(outside_, {})) MbufDeleter{}(mbuf);
   return free_all(borrowed_);
 }

@@ -5,6 +5,7 @@
 #include <linux/if_xdp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -94,6 +95,16 @@ KernelCounts& KernelCounts::operator+=(const KernelCounts& more) noexcept {
   return *this;
 }
 
+KernelCounts& KernelCounts::operator-=(const KernelCounts& less) noexcept {
+  rx_dropped -= less.rx_dropped;
+  rx_invalid_descs -= less.rx_invalid_descs;
+  tx_invalid_descs -= less.tx_invalid_descs;
+  rx_ring_full -= less.rx_ring_full;
+  rx_fill_empty -= less.rx_fill_empty;
+  tx_ring_empty -= less.tx_ring_empty;
+  return *this;
+}
+
 Result<Socket> Socket::create(const std::string& name, FileDescriptor descriptor, std::shared_ptr<Umem> area,
                               const SocketRequest& request, std::optional<Umem::Bound> shared) {
   if (!shared) {
@@ -113,6 +124,32 @@ Result<Socket> Socket::create(const std::string& name, FileDescriptor descriptor
                       error);
   }
   return socket;
+}
+
+Result<Socket> Socket::take(const std::string& name, FileDescriptor bound, std::shared_ptr<Umem> area,
+                            const SocketRequest& request, bool chains) {
+  int domain = 0;
+  socklen_t bytes = sizeof domain;
+  if (::getsockopt(bound.get(), SOL_SOCKET, SO_DOMAIN, &domain, &bytes) != 0 || domain != AF_XDP) {
+    return fail(ErrorCode::invalid_argument, fmt::format("{}: what was handed over is no AF_XDP socket", name),
+                "start the program without a handover");
+  }
+  Socket socket(std::move(bound), std::move(area), request, std::nullopt);
+  socket.chains_ = chains;
+  if (const int error = socket.map_rings(); error != 0) {
+    return fail_errno(ErrorCode::not_supported,
+                      fmt::format("{}: cannot map the rings of queue {}, which were handed over", name, request.queue),
+                      error, "use a kernel of 6.4 or newer, or start the program without a handover");
+  }
+  return socket;
+}
+
+// Before Linux 6.4 the kernel maps the rings of addresses until the socket is bound (net/xdp/xsk.c, xsk_mmap).
+bool Socket::can_be_taken() const noexcept {
+  const auto page = static_cast<std::size_t>(::getpagesize());
+  void* const mapped =
+      ::mmap(nullptr, page, PROT_READ, MAP_SHARED, descriptor_.get(), static_cast<off_t>(XDP_UMEM_PGOFF_FILL_RING));
+  return mapped != MAP_FAILED && ::munmap(mapped, page) == 0;
 }
 
 Socket::~Socket() {

@@ -29,6 +29,8 @@ struct KernelCounts {
   std::uint64_t rx_fill_empty = 0;     ///< frames or attempts that found the fill ring empty
   std::uint64_t tx_ring_empty = 0;     ///< attempts of the kernel to send that found nothing
   KernelCounts& operator+=(const KernelCounts& more) noexcept;
+  /// Modulo 2^64: for what another program has seen already.
+  KernelCounts& operator-=(const KernelCounts& less) noexcept;
 };
 
 /// XDP_USE_SG (Linux 6.6) of include/uapi/linux/if_xdp.h; missing in older headers.
@@ -55,6 +57,10 @@ class Socket {
   /// is for messages. Errors: not_supported, no_memory, memlock_too_small, io_error.
   [[nodiscard]] static Result<Socket> create(const std::string& name, FileDescriptor made, std::shared_ptr<Umem> area,
                                              const SocketRequest& request, std::optional<Umem::Bound> shared);
+  /// One that another process has bound, and that has chains or not. Errors: invalid_argument, not_supported (the
+  /// kernel is older than 6.4), io_error.
+  [[nodiscard]] static Result<Socket> take(const std::string& name, FileDescriptor bound, std::shared_ptr<Umem> area,
+                                           const SocketRequest& request, bool chains);
   Socket(Socket&&) = default;
   Socket& operator=(Socket&&) = delete;
   ~Socket();
@@ -70,6 +76,10 @@ class Socket {
   [[nodiscard]] KernelCounts counts() const;
 
   [[nodiscard]] const Rings& rings() const noexcept { return rings_; }
+  [[nodiscard]] const Umem& area() const noexcept { return *area_; }
+  [[nodiscard]] const RingSlots& slots() const noexcept { return request_.slots; }
+  /// Whether another process can map its rings, too.
+  [[nodiscard]] bool can_be_taken() const noexcept;
 
  private:
   /// A mapping of a ring.

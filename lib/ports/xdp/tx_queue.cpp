@@ -299,7 +299,10 @@ POLLUX_NOINLINE std::uint32_t XdpTxQueue::send(Mbuf* const* mbufs, std::uint32_t
   return mbufs == nullptr ? freed : taken;  // null: tx_done_cleanup
 }
 
-void XdpTxQueue::open() noexcept { wakes_driver_ ? open_bursts(&burst_and_wake) : TxQueueDriver::open(); }
+void XdpTxQueue::open() noexcept {
+  if (taken_ != nullptr) return open_bursts(&burst_copied);
+  wakes_driver_ ? open_bursts(&burst_and_wake) : TxQueueDriver::open();
+}
 
 // With busy polling, sendto runs what polls the queue's receiving half, and wakes nothing (Linux, net/xdp/xsk.c,
 // xsk_no_wakeup). That sends only if the driver has both halves of a queue on one interrupt; igb has two for few
@@ -360,7 +363,7 @@ void XdpTxQueue::finish() noexcept {
   SteadyClock clock;  // as for Socket::bind
   static_cast<void>(wait_until(clock, "sending", std::chrono::milliseconds(50), [&] {
     kick();
-    static_cast<void>(reclaim());
+    static_cast<void>(reclaim_any());
     return in_flight_ == 0;
   }));
 }
@@ -376,6 +379,9 @@ void XdpTxQueue::count_unsent_frames() noexcept {
 std::uint32_t XdpTxQueue::detach() noexcept {
   copies_.reset();
   area_ = nullptr;
+  if (taken_ != nullptr) borrowed_ = {};  // those are no mbufs
+  taken_ = nullptr;
+  free_ = {};
   publish(in_flight_, 0U);
   return free_all(borrowed_);
 }

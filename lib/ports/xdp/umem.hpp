@@ -53,6 +53,10 @@ class Umem {
   };
 
   explicit Umem(ChunkLayout layout) : layout_(layout) {}
+  /// The memory of another program's Context, which `owner` keeps mapped. It holds no mbufs of this one.
+  Umem(std::byte* first, std::size_t bytes, std::shared_ptr<const void> owner) : owner_(std::move(owner)) {
+    pieces_.emplace_back(first, bytes).exists = false;
+  }
 
   [[nodiscard]] std::byte* first() const noexcept { return pieces_.front().first; }
   [[nodiscard]] std::size_t bytes() const noexcept {
@@ -76,7 +80,8 @@ class Umem {
  private:
   friend class SharedMemory;
 
-  const ChunkLayout layout_;
+  const ChunkLayout layout_{};
+  std::shared_ptr<const void> owner_;
   std::deque<Piece> pieces_;  // adjacent, ascending
   mutable std::mutex lock_;
   std::vector<Bound> sockets_;

@@ -35,6 +35,10 @@ void RuleCounters::assign(const std::vector<PlacedRule>& rules) {
   }
 }
 
+void RuleCounters::continue_with(const std::vector<PlacedRule>& rules) {
+  for (const PlacedRule& rule : rules) owners_[*rule.slot] = rule;
+}
+
 std::uint64_t RuleCounters::value(std::uint32_t slot) const noexcept {
   std::uint64_t sum = 0;
   for (std::uint32_t queue = 0; queue < queues_; ++queue) {

@@ -27,6 +27,8 @@ class RuleCounters {
 
   /// Sets the counters to 0 whose slot has another rule than before. Called before the rules are loaded.
   void assign(const std::vector<PlacedRule>& rules);
+  /// The program counts by these rules already.
+  void continue_with(const std::vector<PlacedRule>& rules);
   /// The sum over all queues. Any thread.
   [[nodiscard]] std::uint64_t value(std::uint32_t slot) const noexcept;
 
