@@ -73,7 +73,7 @@ Result<void> forward(const L2fwdOptions& options, ProgramSetup& setup, Workers& 
   if (auto started = workers.start(); !started) return started;
   const Duration start = setup.clock().now();
   const Duration end = options.run.seconds ? start + from_seconds(*options.run.seconds) : Duration::max();
-  for (Duration now = start; now < end && !stop.raised() && !workers.limit_reached();) {
+  for (Duration now = start; now < end && !stop.raised() && !workers.limit_reached() && !setup.is_handed_over();) {
     workers.run(kPollsPerClockRead, setup.clock());
     now = setup.clock().now();
     if (auto serviced = setup.service(now); !serviced) return serviced;  // the ports' own work, when it is due
@@ -119,12 +119,15 @@ int l2fwd(L2fwdOptions& options, const std::shared_ptr<spdlog::logger>& log, Out
   if (!forwarded) static_cast<void>((*workers)->stop());
   const Duration ended = (*setup)->clock().now();
   // Only stop_all can tell when the queues of a forward path are empty.
-  if (forwarded && !options.port.fused) drain(ports, (*setup)->clock(), kDrainLimit);
-  const Result<void> stopped = stop_all(ports);
+  const bool handed_over = (*setup)->is_handed_over();
+  if (forwarded && !options.port.fused && !handed_over) drain(ports, (*setup)->clock(), kDrainLimit);
+  const Result<void> stopped = handed_over ? Result<void>() : stop_all(ports);
+  if (handed_over) log->info("another program has the ports");
 
   // Each frame is in exactly one place now: sent, dropped by name, or in flight.
   Account account = take_account(ports, (*setup)->pool(), (*workers)->drops());
   account.made = options.circulate;
+  if (handed_over) account.mbufs_in_use = 0;  // the successor has those that were in the rings
   report.summary(ended, account);
   if (!forwarded) return report_failure(*log, forwarded.error());
   if (!stopped) return report_failure(*log, stopped.error());

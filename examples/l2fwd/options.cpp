@@ -28,6 +28,10 @@ std::optional<int> read_options(int argc, char** argv, L2fwdOptions& options) {
                fmt::format("Exchange buffers between the rings instead of going through the pool; needs cards of one "
                            "driver, and --burst is {} at most",
                            ForwardPath::kMaxBurst));
+  app.add_option(
+      "--hand-over", options.port.handover,
+      "Path of a socket: take the ports over from the program that offers them there, if there is one, then\n"
+      "offer them there to the next one, and end when it has them");
   add_port_options(app, options.port);
   add_queue_options(app, options.port);
   add_run_options(app, options.run);

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "pollux/base/clock.hpp"
@@ -28,6 +29,7 @@ struct PortOptions {
   std::vector<unsigned> cores = {};  ///< a thread on each; empty: `workers` threads, which may run anywhere
   std::size_t workers = 1;           ///< threads that poll queues; without effect if there are cores
   bool telemetry = false;            ///< answer requests of `pollux ports`, `pollux stats` and other clients
+  std::string handover = {};         ///< path of a socket: takes ports over there, then offers them; empty: does not
   bool promiscuous = true;           ///< where the ports support it
   bool fused = false;                ///< ports forward by exchanging buffers; a second transmit queue is for bursts
 };

@@ -22,6 +22,12 @@ Result<std::unique_ptr<ProgramSetup>> ProgramSetup::open(const std::vector<std::
   ContextOptions context_options;
   context_options.log = std::move(log);
   std::unique_ptr<ProgramSetup> setup(new ProgramSetup(std::move(context_options)));
+  std::optional<Takeover> takeover;
+  if (!options.handover.empty()) {
+    auto begun = Takeover::begin(setup->context_, options.handover);
+    if (!begun) return pass_on(std::move(begun));
+    takeover = *std::move(begun);
+  }
   // Ports first, so that memory then gets addresses that every card can access, such as physical ones without an IOMMU.
   for (const std::string& uri : uris) {
     auto port = pollux::open_unconfigured(setup->context_, uri);
@@ -41,14 +47,27 @@ Result<std::unique_ptr<ProgramSetup>> ProgramSetup::open(const std::vector<std::
   if (options.fused) {
     if (auto fused = setup->fuse(); !fused) return pass_on(std::move(fused));
   }
-  for (Port& port : setup->ports_) {
-    if (auto started = port.start(); !started) return pass_on(std::move(started));
-  }
+  if (auto started = setup->start_ports(options.handover, std::move(takeover)); !started)
+    return pass_on(std::move(started));
   if (auto watched = setup->watch_checksums(); !watched) return pass_on(std::move(watched));
   if (options.telemetry) {
     if (auto started = setup->start_telemetry(); !started) return pass_on(std::move(started));
   }
   return setup;
+}
+
+Result<void> ProgramSetup::start_ports(const std::string& handover, std::optional<Takeover> takeover) {
+  for (Port& port : ports_) {
+    if (auto started = port.start(); !started) return started;
+  }
+  if (takeover) {
+    if (auto finished = takeover->finish(); !finished) return finished;
+  }
+  if (handover.empty()) return {};
+  auto offered = Handover::offer(context_, handover);
+  if (!offered) return pass_on(std::move(offered));
+  handover_ = *std::move(offered);
+  return {};
 }
 
 // Only the kernel leaves checksums to a port that does not say which: xdp:.

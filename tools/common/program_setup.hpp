@@ -41,12 +41,15 @@ class ProgramSetup {
   void set_account(std::function<std::optional<TelemetryAccount>()> account) { account_ = std::move(account); }
   /// The program's drop counters, for captures through telemetry; an empty function ends that.
   void set_drops(std::function<std::vector<const DropCounter*>()> drops) { drops_ = std::move(drops); }
+  /// Whether another program has the ports (PortOptions::handover).
+  [[nodiscard]] bool is_handed_over() const noexcept { return handover_ && handover_->is_done(); }
   /// Describes each link that changed since the last call, such as "vfio:0000:01:00.0: link down".
   [[nodiscard]] std::vector<std::string> link_changes();
 
  private:
   void choose(const PortOptions& options, const PortInfo& info, Settings& settings) const;
   [[nodiscard]] Result<void> fuse();
+  [[nodiscard]] Result<void> start_ports(const std::string& handover, std::optional<Takeover> takeover);
   [[nodiscard]] Result<void> start_telemetry();
   [[nodiscard]] Result<void> watch_checksums();
   explicit ProgramSetup(ContextOptions options) : context_(std::move(options)) {}
@@ -62,6 +65,7 @@ class ProgramSetup {
   std::function<std::optional<TelemetryAccount>()> account_;
   std::function<std::vector<const DropCounter*>()> drops_;
   std::optional<Telemetry> telemetry_;
+  std::optional<Handover> handover_;
 };
 
 }  // namespace pollux::tools
