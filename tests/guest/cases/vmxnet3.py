@@ -50,6 +50,11 @@ def vmxnet3_answers_the_driver_of_the_kernel(fixture: Fixture) -> None:
 
 
 @case(VMXNET3)
+def vmxnet3_serves_tcp_to_the_driver_of_the_kernel(fixture: Fixture) -> None:
+    programs_on_a_card.tcp_server_on_a_card_serves_the_kernel(fixture)
+
+
+@case(VMXNET3)
 def vmxnet3_returns_to_the_driver_of_the_kernel(fixture: Fixture) -> None:
     """Which works as before, after the port has used the device."""
     fixture.bind(A, B)

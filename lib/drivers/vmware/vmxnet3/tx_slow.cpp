@@ -167,7 +167,7 @@ POLLUX_NOINLINE TxOutcome tx_send_slow(TxRing& queue, Mbuf* frame) noexcept {
       std::size_t{queue.mask + 1} * (sizeof(reg::Descriptor) + sizeof(reg::Completion)) + slot * kTxCopyBytes;
   const std::span<std::uint8_t> room(queue.memory.at<std::uint8_t>(copy_at), kTxCopyBytes);
   TxDrop why = is_reachable(*frame) ? nullptr : &TxDrops::unreachable;
-  if (frame->segments() > (segments ? kMaxTsoSegments : kMaxTxSegments)) why = &TxDrops::too_many_segments;
+  if (!segments && frame->segments() > kMaxTxSegments) why = &TxDrops::too_many_segments;
   Prepared prepared;
   Pieces pieces;
   if (queue.free_slots() == 0) return TxOutcome::no_room;  // the room for copies may be in use
