@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The machines that the cases run on. Each port is bound to the kernel's igb, virtio_net or vmxnet3 and is down until a case uses it."""
+"""The machines that the cases run on. Each port is bound to the kernel's igb, e1000e, virtio_net or vmxnet3 and is down until a case
+uses it."""
 
 from pollux_lab.cases import Boot
 from pollux_lab.machine import Hub, Machine, OutsideSocket, Port
@@ -45,6 +46,11 @@ ALL_MODES_BARE = Boot("kernel with all of VFIO, no IOMMU", lambda: Machine([
 ], cpus=1, iommu=False), f"{_LOAD}; echo 1 >{SWITCH}", kernel="own")
 
 NO_IOMMU = Boot("no IOMMU", lambda: Machine([Port(Hub(0)), Port(Hub(0))], cpus=1, iommu=False), _LOAD)
+
+# The ports have the same numbers as those of LAB.
+E1000E = Boot("one processor, e1000e cards behind an IOMMU", lambda: Machine([
+    Port(wire, device="e1000e") for wire in (OutsideSocket(), OutsideSocket(), Hub(0), Hub(1), Hub(0), Hub(1))
+], cpus=1), "modprobe -a e1000e vfio-pci")
 
 
 def _virtio(iommu: bool = True) -> Machine:

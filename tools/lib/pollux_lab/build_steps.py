@@ -21,8 +21,8 @@ CI_TARGETS = {"tsan": ["threaded_tests"]}     # all that is built
 # Suites that a --ci run leaves out of a build, since the other one has them. Neither they nor what they test depend on the build: on its
 # checks of ownership (POLLUX_CHECKED), on the set of instructions of the bursts, or on sanitizers: QEMU's cards are another program.
 ONCE = {"asan": ["differential", "qemu", "qemu.golden"],
-        "release": ["capture", "explorer", "faults", "files", "flow", "host", "hw", "igb", "igbvf", "models", "netlink", "observe", "open", "pci",
-                    "qtest", "runtime", "runtime_queueing", "sim", "steering", "trace", "vfio", "vfio_user", "virtio_model"]}
+        "release": ["capture", "e1000e", "explorer", "faults", "files", "flow", "host", "hw", "igb", "igbvf", "models", "netlink", "observe", "open",
+                    "pci", "qtest", "runtime", "runtime_queueing", "sim", "steering", "trace", "vfio", "vfio_user", "virtio_model"]}
 # The first suites to run, so that a newcomer sees results while the rest is compiled.
 FIRST_PRESET, FIRST_SUITES = "release", ("base", "mem", "packet", "net")
 FIRST_NAMES = rf"^({'|'.join(FIRST_SUITES)})(\.[0-9]+)?$"

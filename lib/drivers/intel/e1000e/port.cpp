@@ -23,6 +23,9 @@ constexpr auto kCardCounters = gigabit::list_counters<hw::e1000e::kStatisticsReg
 /// RCTL.FLXBUF counts KiB in four bits.
 constexpr std::uint32_t kMaxBuffer = 15 * 1024;
 
+/// Linux, netdev.c, e1000_watchdog_task, looks each two seconds.
+constexpr Duration kPhyInterval = std::chrono::seconds(2);
+
 /// For a unit that was disabled to end its DMA.
 constexpr Duration kUnitStopDelay = milliseconds(10);
 
@@ -126,10 +129,10 @@ Result<void> E1000ePort::halt_queue(QueueId queue) {
   clear<reg::TCTL>(card_, reg::TCTL::EN);
   card_.regs.flush();
   card_.clock().sleep_for(kUnitStopDelay);
-  tx.note_head(card_.regs.read<reg::TDH>(queue.index).raw());
-  // A queue that stays halted has an empty ring, so that the other one can send.
-  card_.regs.write<reg::TDT>(queue.index, {});
-  card_.regs.write<reg::TDH>(queue.index, {});
+  const auto head = card_.regs.read<reg::TDH>(queue.index);
+  tx.note_head(head.raw());
+  // The other queue goes on, and this one has nothing left to send.
+  card_.regs.write<reg::TDT>(queue.index, reg::TDT::Value(head.raw()));
   enable_transmit(card_);
   return flush_registers(card_);
 }
@@ -151,11 +154,26 @@ Result<void> E1000ePort::quiesce() {
   return quiet;
 }
 
+// Linux, netdev.c, e1000e_check_82574_phy_workaround: a PHY that two looks have found to hang is reset.
+Result<void> E1000ePort::watch_phy() {
+  const Time now = card_.clock().now();
+  if (!running() || !settings().phy_enabled || now < next_look_) return {};
+  next_look_ = now + kPhyInterval;
+  const auto hangs = phy_hangs(card_);
+  phy_hung_ = hangs && *hangs ? phy_hung_ + 1 : 0;
+  if (phy_hung_ < 2) return {};
+  phy_hung_ = 0;
+  card_.log(LogLevel::warning, "the PHY hangs; resetting it");
+  if (auto started = start_link(card_, link_setup(settings())); !started) return started;
+  return apply_link_settings(nullptr, settings());
+}
+
 Result<Duration> E1000ePort::service() {
   if (!card_.asleep && card_.regs.removed()) return fail_removed(card_.name);
   if (auto healthy = check_device(*device_); !healthy) return pass_on(std::move(healthy));
   if (card_.asleep) return gigabit::CardStatistics::kUpdateInterval;
   if (running()) acknowledge_interrupts(card_, *queues());
+  if (auto watched = watch_phy(); !watched && card_.regs.removed()) return pass_on(std::move(watched));
   settle_flow_control(link());
   statistics_.accumulate();
   return gigabit::CardStatistics::kUpdateInterval;

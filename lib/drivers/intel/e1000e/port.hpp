@@ -59,10 +59,14 @@ class E1000ePort final : public gigabit::GigabitPort, private RegisterDump {
   /// Drops frames of more than the MTU. Error timeout: a thread does not end its burst.
   [[nodiscard]] Result<void> limit_length(const PlacedSettings* from, const PlacedSettings& to);
 
+  [[nodiscard]] Result<void> watch_phy();
+
   std::vector<CapabilityEntry> capabilities_;
   E1000eCard card_;
   gigabit::Leds leds_{card_};
   gigabit::NvmControl nvm_{card_};
+  Time next_look_{0};
+  unsigned phy_hung_ = 0;  // looks in a row that have found it so
 };
 
 }  // namespace pollux::drivers::e1000e

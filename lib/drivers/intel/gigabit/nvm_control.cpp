@@ -53,7 +53,7 @@ Result<void> NvmControl::expect_pins() const {
 }
 
 Result<void> NvmControl::check_range(std::uint32_t first, std::size_t count) const {
-  const std::uint32_t words = nvm_words();
+  const std::uint32_t words = NvmPins::geometry(card_).words;
   if (count == 0) {
     return fail(ErrorCode::invalid_argument, fmt::format("{}: 0 words of the NVM are asked for", card_.name),
                 "choose at least one word");
@@ -65,17 +65,14 @@ Result<void> NvmControl::check_range(std::uint32_t first, std::size_t count) con
               "choose words inside the NVM");
 }
 
-std::uint32_t NvmControl::nvm_words() const {
-  const std::uint32_t known = card_.family.nvm.words;
-  return known != 0 ? known : NvmPins::geometry(card_).words;
-}
-
 Result<NvmInfo> NvmControl::nvm_info() {
   if (auto present = expect_present(card_); !present) return pass_on(std::move(present));
   std::vector<std::uint16_t> words(layout::kTrackId + 2U);
-  const auto present_words = std::span(words).first(std::min<std::size_t>(words.size(), nvm_words()));
+  // A small one ends before the track id. QEMU's card never answers for a word beyond it.
+  const std::uint32_t size = NvmPins::geometry(card_).words;
+  const auto present_words = std::span(words).first(std::min<std::size_t>(words.size(), size));
   if (auto read = gigabit::read_nvm(card_, 0, present_words); !read) return pass_on(std::move(read));
-  return NvmInfo{.words = nvm_words(),
+  return NvmInfo{.words = size,
                  .vendor_id = words[layout::kVendorId],
                  .device_id = words[layout::kDeviceId],
                  .checksum_holds = layout::checksum_holds(std::span(words).first(card_.family.nvm.checksum + 1U)),

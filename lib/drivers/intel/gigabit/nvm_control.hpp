@@ -28,7 +28,6 @@ class NvmControl final : public Nvm {
     std::span<const std::uint16_t> words;
   };
 
-  [[nodiscard]] std::uint32_t nvm_words() const;
   [[nodiscard]] Result<void> expect_pins() const;
   [[nodiscard]] Result<std::vector<std::uint16_t>> read_by_pins(std::uint32_t first, std::uint32_t count) const;
   [[nodiscard]] Result<void> check_range(std::uint32_t first, std::size_t count) const;

@@ -74,6 +74,9 @@ class PhyKind {
 /// The kind of the PHY with this id (registers 2 and 3): that of the card, or one with only the registers 0 to 15.
 [[nodiscard]] const PhyKind& phy_kind(const GigabitCard& card, std::uint32_t id) noexcept;
 
+/// Whether the PHY seems to hang, for kinds that are known to. Errors: as above.
+[[nodiscard]] Result<bool> phy_hangs(const GigabitCard& card);
+
 /// What the PHY says of itself, and while `link_up` of its link.
 struct PhyReport {
   const PhyKind* kind = nullptr;

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <utility>
 
 #include "drivers/intel/gigabit/phy.hpp"
+#include "drivers/intel/gigabit/semaphore.hpp"
 #include "hw/intel/gigabit/phy.hpp"
 
 namespace pollux::drivers::gigabit {
@@ -128,6 +130,19 @@ Result<CableReport> Bm::cable(const GigabitCard& card) const {
 }
 
 }  // namespace
+
+// Linux e1000e, 82571.c, e1000_check_phy_82574.
+Result<bool> phy_hangs(const GigabitCard& card) {
+  if (card.family.phy.kind != phy::Kind::bm) return false;
+  auto acquired = SharedResource::acquire(card, Shared::phy);
+  if (!acquired) return pass_on(std::move(acquired));
+  const auto errors = read_phy(card, phy::bm::kReceiveErrors);
+  if (!errors) return tl::unexpected<Error>(errors.error());
+  if (*errors != phy::bm::kReceiveErrorsEnd) return false;
+  const auto idle = read_phy(card, phy::kGigabitStatus);
+  if (!idle) return tl::unexpected<Error>(idle.error());
+  return (*idle & phy::bm::kIdleErrorsEnd) == phy::bm::kIdleErrorsEnd;
+}
 
 // [I-PHYID]
 const PhyKind& phy_kind(const GigabitCard& card, std::uint32_t id) noexcept {

@@ -42,13 +42,11 @@ inline constexpr gigabit::FamilyTraits k82574{
     .features = {.segments_udp = false, .segments_tunnels = false, .nvm_pins = false},
     .has_link_mode = false,
     .wake_control = 1U << 21};  // CTRL.EN_PHY_PWR_MGMT: Linux e1000e, netdev.c, __e1000_shutdown
-/// QEMU's 82574 has one mode of the link, does not count frames without a descriptor (hw/net/e1000e_core.c,
-/// e1000e_get_status and e1000e_receive_internal), and answers for the first words of its NVM alone
-/// (e1000e_set_eerd), whatever EECD says.
+/// QEMU's 82574 has one mode of the link, and does not count frames without a descriptor (hw/net/e1000e_core.c,
+/// e1000e_get_status and e1000e_receive_internal).
 inline constexpr gigabit::FamilyTraits kQemu82574 = [] {
   gigabit::FamilyTraits family = k82574;
   family.features = intel::kQemuFeatures;
-  family.nvm.words = 64;
   return family;
 }();
 /// The subsystem of QEMU's card: hw/net/e1000e.c, e1000e_properties.

@@ -46,7 +46,6 @@ struct NvmTraits {
   /// e1000_check_alt_mac_addr_generic.
   std::uint16_t alternate_mac_step = 3;
   std::uint16_t checksum = kChecksum;  ///< the last of the words that sum to kSum
-  std::uint32_t words = 0;             ///< 0: as many as EECD says
 };
 
 /// The 16-bit sum of the words 0 to kChecksum.

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the driver writes, where QEMU's card looks at nothing of it: errata and their bits, wake-up, the PHY.
+#include "pollux/net/wake_on_lan.hpp"
+#include "support/settings_edits.hpp"
+#include "unit/e1000e/fake_card.hpp"
+
+namespace pollux {
+namespace {
+
+namespace reg = hw::e1000e;
+using test::FakeFixture;
+
+std::uint32_t bit(unsigned number) { return 1U << number; }
+
+TEST(E1000eCard, StartsWithTheBitsOfItsErrata) {
+  FakeFixture fixture;
+  auto port = fixture.start();
+  ASSERT_TRUE(port) << port.error().message();
+  const test::FakeCard& card = *fixture.card;
+  EXPECT_EQ(card.value(reg::GCR::offset(0)) & (bit(22) | bit(27)), bit(22) | bit(27));
+  EXPECT_EQ(card.value(reg::GCR2::offset(0)), 1U);
+  EXPECT_EQ(card.value(reg::TARC::offset(0)) & (bit(26) | 15U << 27), bit(26));
+  EXPECT_EQ(card.value(reg::CTRL_EXT::offset(0)) & (bit(22) | bit(23)), bit(22));
+  EXPECT_EQ(card.value(reg::CTRL::offset(0)) & (bit(29) | bit(5)), 0U) << "bit 5 is reserved";
+  EXPECT_NE(card.value(reg::CTRL_EXT::offset(0)) & reg::CTRL_EXT::DRV_LOAD.mask(), 0U);
+  EXPECT_EQ(card.value(reg::VET::offset(0)), 0x8100U);
+  EXPECT_NE(card.value(reg::RXCSUM::offset(0)) & reg::RXCSUM::PCSD.mask(), 0U) << "else there is no hash";
+}
+
+TEST(E1000eCard, IsNeverStoppedByItsReceiveUnit) {
+  FakeFixture fixture;
+  auto port = fixture.start();
+  ASSERT_TRUE(port) << port.error().message();
+  ASSERT_TRUE(port->stop());
+  ASSERT_TRUE(port->start());
+  ASSERT_TRUE(port->suspend());
+  ASSERT_TRUE(port->resume());
+  EXPECT_EQ(fixture.card->receivers_disabled, 0U);
+}
+
+TEST(E1000eCard, WaitsForWakeUpWithItsPhyManaged) {
+  FakeFixture fixture;
+  auto port = fixture.start();
+  ASSERT_TRUE(port) << port.error().message();
+  ASSERT_TRUE(port->change([](Settings& settings) { settings.wake = {.magic = true, .multicast = true}; }));
+  ASSERT_TRUE(port->suspend());
+  const test::FakeCard& card = *fixture.card;
+  EXPECT_EQ(card.value(reg::WUFC::offset(0)), reg::WUFC::MAG.mask() | reg::WUFC::MC.mask());
+  EXPECT_EQ(card.value(reg::WUC::offset(0)), reg::WUC::PME_EN.mask());
+  EXPECT_EQ(card.value(reg::CTRL::offset(0)) & (reg::CTRL::ADVD3WUC.mask() | bit(21)),
+            reg::CTRL::ADVD3WUC.mask() | bit(21));
+  EXPECT_NE(card.value(reg::RCTL::offset(0)) & reg::RCTL::MPE.mask(), 0U);
+  ASSERT_TRUE(port->resume());
+  EXPECT_EQ(card.value(reg::WUFC::offset(0)), 0U);
+  EXPECT_EQ(card.value(reg::WUC::offset(0)), 0U);
+}
+
+TEST(E1000eCard, PreparesItsPhyAsLinuxDoes) {
+  FakeFixture fixture;
+  auto port = fixture.start();
+  ASSERT_TRUE(port) << port.error().message();
+  EXPECT_EQ(fixture.card->phy()[16] & 0x0862, 0x0860) << "downshift, MDI or MDI-X, the polarity corrected";
+  EXPECT_EQ(fixture.card->phy()[29], 3);
+  EXPECT_EQ(fixture.card->phy()[18], 0) << "a register of the 82576's PHY";
+  EXPECT_EQ(fixture.card->phy()[25], 0) << "a register of the 82576's PHY";
+  EXPECT_EQ(fixture.card->phy_resets, 1U);
+}
+
+// Linux e1000e, netdev.c, e1000e_check_82574_phy_workaround: two looks that find both counters at their end.
+TEST(E1000eCard, ResetsAPhyThatHangs) {
+  FakeFixture fixture;
+  auto port = fixture.start();
+  ASSERT_TRUE(port) << port.error().message();
+  const auto look = [&] {
+    fixture.clock->advance(std::chrono::seconds(10));
+    EXPECT_TRUE(port->service());
+    return fixture.card->phy_resets;
+  };
+  EXPECT_EQ(look(), 1U);
+  fixture.card->phy()[21] = 0xFFFF;
+  EXPECT_EQ(look(), 1U) << "the receive errors alone";
+  fixture.card->phy()[10] = 0x38FF;
+  EXPECT_EQ(look(), 1U) << "once may be chance";
+  EXPECT_EQ(look(), 2U);
+  fixture.card->phy()[10] = 0x3800;
+  EXPECT_EQ(look(), 2U);
+}
+
+TEST(E1000eCard, RestartsOneTransmitQueueWhileTheOtherSends) {
+  FakeFixture fixture;
+  auto port = fixture.start({}, 2);
+  ASSERT_TRUE(port) << port.error().message();
+  const auto send = [&](std::uint16_t queue) {
+    Burst<1> burst;
+    MbufPtr mbuf = fixture.cache.allocate();
+    return mbuf->append(60) != nullptr && burst.push(mbuf) && port->tx(queue).tx_burst(burst) == 1;
+  };
+  EXPECT_TRUE(send(0) && send(1));
+  ASSERT_TRUE(port->stop_queue(QueueId::tx(1)));
+  EXPECT_NE(fixture.card->value(reg::TCTL::offset(0)) & reg::TCTL::EN.mask(), 0U);
+  EXPECT_TRUE(send(0));
+  ASSERT_TRUE(port->start_queue(QueueId::tx(1)));
+  EXPECT_TRUE(send(0) && send(1));
+  EXPECT_EQ(fixture.card->sent.size(), 5U);
+  EXPECT_EQ(port->stop_queue(QueueId::rx(0)).error().code, ErrorCode::not_supported);
+  EXPECT_EQ(port->state(), PortState::started);
+}
+
+// One context for both queues (FreeBSD, em_txrx.c, em_transmit_checksum_setup).
+TEST(E1000eCard, GetsAContextWithEachRequest) {
+  FakeFixture fixture;
+  auto port = fixture.start({}, 2);
+  ASSERT_TRUE(port) << port.error().message();
+  for (const std::uint16_t queue : {std::uint16_t{0}, std::uint16_t{1}, std::uint16_t{0}, std::uint16_t{0}}) {
+    Burst<1> burst;
+    MbufPtr mbuf = fixture.cache.allocate();
+    std::uint8_t* const data = mbuf->append(100);
+    std::memset(data, 0, 100);
+    data[12] = 0x08;
+    data[14] = 0x45;
+    data[17] = 86;
+    data[23] = 17;
+    data[39] = 66;
+    mbuf->set_tx_offload({.flags = TxOffload::udp_checksum, .l2 = 14, .l3 = 20});
+    ASSERT_TRUE(burst.push(mbuf));
+    ASSERT_EQ(port->tx(queue).tx_burst(burst), 1U);
+  }
+  ASSERT_EQ(fixture.card->sent.size(), 8U);
+  for (std::size_t i = 0; i < 8; i += 2) {
+    EXPECT_EQ(fixture.card->sent[i].hi >> 20 & 15, 0U) << "a context";
+    EXPECT_EQ(fixture.card->sent[i + 1].hi >> 20 & 15, 1U) << "data";
+  }
+}
+
+TEST(E1000eCard, AcknowledgesOtherCausesAlone) {
+  FakeFixture fixture;
+  auto port = fixture.start();
+  ASSERT_TRUE(port) << port.error().message();
+  test::FakeCard& card = *fixture.card;
+  EXPECT_EQ(card.value(reg::IVAR::offset(0)), 0x000800A9U);
+  card.raise(reg::ICR::RXQ0.mask() | reg::ICR::RXO.mask() | reg::ICR::OTHER.mask());
+  card.interrupt(0);
+  ASSERT_TRUE(port->service());
+  EXPECT_EQ(card.value(reg::ICR::offset(0)), reg::ICR::RXQ0.mask()) << "whose message may still wait";
+  EXPECT_EQ(card.value(reg::IMS::offset(0)), reg::IMS::OTHER.mask() | reg::IMS::LSC.mask());
+}
+
+}  // namespace
+}  // namespace pollux
