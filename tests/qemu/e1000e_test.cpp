@@ -23,30 +23,19 @@
 #include "pollux/net/packet/toeplitz.hpp"
 #include "pollux/net/register_dump.hpp"
 #include "pollux/net/rx_metadata.hpp"
-#include "qemu/fixture.hpp"
+#include "qemu/e1000e_pair.hpp"
 #include "support/flows.hpp"
 #include "support/settings_edits.hpp"
 
 namespace pollux {
 namespace {
 
+using test::E1000ePair;
 using test::Frame;
 using test::QemuFixture;
 using test::QemuPort;
-
-std::string uri(unsigned number) { return std::to_string(number) + "?card=82574"; }
-
-/// Two ports on a wire, with links.
-struct E1000ePair {
-  explicit E1000ePair(QemuFixture& with) : fixture(with), left(with.start(uri(0))), right(with.start(uri(1))) {
-    EXPECT_TRUE(QemuFixture::link_rises(left.port));
-    EXPECT_TRUE(QemuFixture::link_rises(right.port));
-  }
-
-  QemuFixture& fixture;
-  QemuPort left;
-  QemuPort right;
-};
+using test::uri;
+using test::value_of;
 
 /// A frame with a VLAN tag.
 Frame tagged(std::uint8_t vlan, std::size_t bytes = 60) {
@@ -62,14 +51,6 @@ Frame to(std::uint8_t last) {
   const MacAddress mac{2, 0, 0, 0, 0, last};
   std::memcpy(frame.data(), mac.data(), mac.size());
   return frame;
-}
-
-std::uint32_t value_of(Port& port, std::string_view name) {
-  for (const RegisterValue& one : port.capability<RegisterDump>()->registers()) {
-    if (one.name == name) return one.value;
-  }
-  ADD_FAILURE() << "no register " << name;
-  return 0;
 }
 
 std::span<const std::uint8_t> frame_bytes(const Frame& frame) {

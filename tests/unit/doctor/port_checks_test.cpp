@@ -262,7 +262,7 @@ TEST_F(PortChecks, RegistersThatCannotBeRead) {
   std::filesystem::remove(device() / "resource0");
   EXPECT_EQ(run(&check_firmware).state, State::unknown);
   machine.write(device() / "device", "0x1521\n");
-  EXPECT_THAT(run(&check_firmware).found, HasSubstr("the driver igb only"));
+  EXPECT_THAT(run(&check_firmware).found, HasSubstr("the drivers igb and e1000e only"));
 }
 
 TEST_F(PortChecks, ThisProcessRunsOnAnotherNode) {

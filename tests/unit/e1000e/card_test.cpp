@@ -27,6 +27,17 @@ TEST(E1000eCard, StartsWithTheBitsOfItsErrata) {
   EXPECT_NE(card.value(reg::RXCSUM::offset(0)) & reg::RXCSUM::PCSD.mask(), 0U) << "else there is no hash";
 }
 
+TEST(E1000eCard, OfAChipsetIsRefusedWithTheReason) {
+  for (const std::uint16_t id : {std::uint16_t{0x153A}, std::uint16_t{0x15A3}, std::uint16_t{0x15B7}}) {
+    FakeFixture fixture;
+    fixture.id = id;
+    const auto port = fixture.start();
+    ASSERT_FALSE(port) << id;
+    EXPECT_EQ(port.error().code, ErrorCode::not_supported);
+    EXPECT_NE(port.error().message().find("ipxe issue 1731"), std::string::npos) << port.error().message();
+  }
+}
+
 TEST(E1000eCard, IsNeverStoppedByItsReceiveUnit) {
   FakeFixture fixture;
   auto port = fixture.start();

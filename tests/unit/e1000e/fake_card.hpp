@@ -32,7 +32,7 @@ class FakeCard final : public DeviceModel {
  public:
   using Reg = std::uint32_t;
 
-  FakeCard() {
+  explicit FakeCard(std::uint16_t id = 0x10D3) : id_(id) {
     words_[hw::gigabit::nvm::kMacAddress] = 0x0002;
     words_[hw::gigabit::nvm::kMacAddress + 2] = 0x0100;
     words_[hw::gigabit::nvm::kChecksum] =
@@ -43,7 +43,7 @@ class FakeCard final : public DeviceModel {
   }
 
   [[nodiscard]] PciIdentity identity() const override {
-    return {.vendor = hw::e1000e::kVendorId, .device = 0x10D3, .subsystem_vendor = 0x8086, .subsystem_device = 0xA01F};
+    return {.vendor = hw::e1000e::kVendorId, .device = id_, .subsystem_vendor = 0x8086, .subsystem_device = 0xA01F};
   }
   [[nodiscard]] std::size_t bar_size(unsigned index) const override {
     return index == 0 ? hw::e1000e::kRegisterBytes : 0;
@@ -117,6 +117,8 @@ class FakeCard final : public DeviceModel {
   std::vector<hw::intel::Descriptor> sent;
 
  private:
+  std::uint16_t id_;
+
   [[nodiscard]] bool masters() const {
     return (value(reg::CTRL::offset(0)) & reg::CTRL::GIO_MASTER_DISABLE.mask()) == 0;
   }
@@ -165,7 +167,7 @@ struct FakeFixture {
         pool(*Mempool::create(context, {.count = 1024})),
         cache(pool) {
     EXPECT_TRUE(add_card_model(context, {.name = "fake82574", .make = [this](unsigned) {
-                                           auto made = std::make_unique<FakeCard>();
+                                           auto made = std::make_unique<FakeCard>(id);
                                            card = made.get();
                                            return made;
                                          }}));
@@ -182,6 +184,7 @@ struct FakeFixture {
 
   std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
   std::vector<std::string> log;
+  std::uint16_t id = 0x10D3;
   FakeCard* card = nullptr;
   Context context;
   Mempool pool;

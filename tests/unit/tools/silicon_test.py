@@ -88,6 +88,10 @@ class Decisions(unittest.TestCase):
         gone = decide.Port(A, missing=(f"there is no PCI device {A}", "see `pollux list`"))
         self.assertEqual(self.refusals(gone, gone), f"refused: there is no PCI device {A}\n  what to do: see `pollux list`")
 
+    def test_an_82574_is_taken_but_not_beside_an_82576(self):
+        self.assertTrue(decide.decide([port(pollux_driver="e1000e"), port(address=B, pollux_driver="e1000e")]).may_go_on(force=False))
+        self.assertIn("different drivers: e1000e, igb", self.refusals(port(), port(address=B, pollux_driver="e1000e")))
+
     def test_without_an_iommu_it_is_refused_or_needs_force(self):
         self.assertIn("there are no", self.refusals(port(finding("iommu", "error", "off: there are no IOMMU groups"))))
         self.assertIn("all of this", self.only_with_force(port(finding("iommu", "warning", "the card can access all of this"))))

@@ -70,8 +70,9 @@ std::string reason_not_to_read(const std::filesystem::path& device) {
 Finding check_firmware(const Subject& subject) {
   const pci::DeviceInfo& device = *subject.device;
   if (device.vendor == hw::virtio::kVendorId) return {State::ok, "a virtio device shows no firmware"};
-  if (subject.environment.driver_of(device.vendor, device.device) != "igb") {
-    return {State::unknown, "it is examined on cards of the driver igb only"};
+  const std::string driver = subject.environment.driver_of(device.vendor, device.device);
+  if (driver != "igb" && driver != "e1000e") {
+    return {State::unknown, "it is examined on cards of the drivers igb and e1000e only"};
   }
   const auto directory = sysfs::device(subject.paths(), device.address);
   if (auto reason = reason_not_to_read(directory); !reason.empty()) return {State::unknown, std::move(reason)};
@@ -81,9 +82,10 @@ Finding check_firmware(const Subject& subject) {
 
   const auto manc = read<igb::MANC>(*registers);
   const auto fwsm = read<igb::FWSM>(*registers);
-  const std::string found =
-      fmt::format("mode {}{}, holds {:#x} of SW_FW_SYNC", fwsm.get(igb::FWSM::FW_MODE),
-                  fwsm.has(igb::FWSM::FW_VALID) ? ", valid" : "", read<igb::SW_FW_SYNC>(*registers).raw() >> 16U);
+  std::string found =
+      fmt::format("mode {}{}", fwsm.get(igb::FWSM::FW_MODE), fwsm.has(igb::FWSM::FW_VALID) ? ", valid" : "");
+  if (driver == "igb")
+    found += fmt::format(", holds {:#x} of SW_FW_SYNC", read<igb::SW_FW_SYNC>(*registers).raw() >> 16U);
   if (manc.has(igb::MANC::BLK_PHY_RST_ON_IDE)) {
     return {State::error,
             found + "; a management session runs over this port, and its link must not drop",

@@ -10,7 +10,7 @@ import subprocess
 from pollux_lab.errors import LabError
 
 SECONDS = 60
-DRIVEN = "igb"  # Pollux's driver of the 82576
+DRIVEN = {"igb": "an 82576 with copper ports", "e1000e": "an 82574"}  # Pollux's drivers of cards that nobody has tried
 # The doctor's checks, by what a fault means for a run. Of the others a fault is a warning.
 REFUSED = ("mounts", "iommu", "card", "group", "in-use", "give-back")
 FORCIBLE = ("host-use", "firmware")
@@ -82,9 +82,11 @@ def decide(ports: list[Port]) -> Decision:
     for port in ports:
         if port.missing and port.missing not in decision.refusals:
             decision.refusals.append(port.missing)
-        elif not port.missing and port.device.get("pollux_driver") != DRIVEN:
-            decision.refusals.append((f"{port.address} is not an 82576 with copper ports, but {_name(port)}",
-                                      "'pollux list' shows which ports the driver igb of Pollux knows"))
+        elif not port.missing and port.device.get("pollux_driver") not in DRIVEN:
+            decision.refusals.append((f"{port.address} is not {' or '.join(DRIVEN.values())}, but {_name(port)}",
+                                      f"'pollux list' shows which ports the drivers {' and '.join(DRIVEN)} of Pollux know"))
+    if len(drivers := {port.device.get("pollux_driver") for port in ports}) > 1 and not decision.refusals:
+        decision.refusals.append((f"the ports have different drivers: {', '.join(sorted(drivers))}", "name two ports of the same kind"))
     for where, check in _findings([port for port in ports if not port.missing]):
         _judge(where, check, ports, decision)
     return decision
