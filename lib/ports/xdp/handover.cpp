@@ -72,15 +72,25 @@ Result<handover::PortHandover::Offer> XdpPort::describe() {
   return offer;
 }
 
+// With fewer buffers than its ring has slots the successor still sends all frames, with shorter queues in the kernel.
+Result<std::vector<Mbuf*>> XdpPort::lend(std::uint32_t most) const {
+  for (std::uint32_t count = most;; count /= 2) {
+    std::vector<Mbuf*> mbufs(count);
+    auto taken = config().rx.front().pool->take_all(mbufs, "the successor of " + info().name);
+    if (taken) return mbufs;
+    if (count <= most / 8) return pass_on(std::move(taken));
+  }
+}
+
 Result<std::vector<handover::QueueRecord>> XdpPort::freeze() {
   if (taken_memory_ == nullptr) {
     for (std::uint16_t queue = 0; queue < config().tx_queues(); ++queue) {
-      std::vector<Mbuf*> mbufs(config().tx[queue].ring);
-      if (auto taken = config().rx.front().pool->take_all(mbufs, "the successor of " + info().name); !taken) {
+      auto mbufs = lend(config().tx[queue].ring);
+      if (!mbufs) {
         thaw();
-        return pass_on(std::move(taken));
+        return pass_on(std::move(mbufs));
       }
-      lent_.push_back(std::move(mbufs));
+      lent_.push_back(*std::move(mbufs));
     }
   }
   std::vector<handover::QueueRecord> queues;

@@ -81,6 +81,8 @@ class XdpPort final : public ports::SoftwarePort, private PortFacts, private han
   [[nodiscard]] Result<std::vector<handover::QueueRecord>> freeze() override;
   void thaw() noexcept override;
   void leave() noexcept override;
+  /// At most so many mbufs for a successor to send from. Error no_memory.
+  [[nodiscard]] Result<std::vector<Mbuf*>> lend(std::uint32_t most) const;
   [[nodiscard]] std::shared_ptr<handover::TakenPort> find_taken();
   [[nodiscard]] Result<void> check_same(const handover::TakenPort& from) const;
   [[nodiscard]] Result<void> take_over(handover::TakenPort& from);

@@ -166,6 +166,23 @@ TEST_F(XdpHandover, WhatIsSentInsteadOfTakenIsNoConsent) {
   EXPECT_FALSE(old_.has_left());
 }
 
+// It hangs while the queues stand still.
+TEST_F(XdpHandover, ASuccessorThatIsTooLateLearnsIt) {
+  {
+    Program next;
+    auto takeover = Takeover::begin(next.context(), path_);
+    ASSERT_TRUE(takeover && *takeover);
+    ASSERT_TRUE(next.open("xdp:plxu0?rule=all", next.settings()));
+    kernel_->send(framed(60, 9));
+    EXPECT_EQ(receive(*kernel_), framed(60, 9)) << "the old one goes on after a second";
+    const auto finished = (*takeover)->finish();
+    ASSERT_FALSE(finished);
+    EXPECT_EQ(finished.error().code, ErrorCode::io_error);
+  }
+  EXPECT_FALSE(old_.has_left());
+  expect_echo(70);
+}
+
 TEST_F(XdpHandover, TheSocketIsTheUsersAlone) {
   struct stat found {};
   ASSERT_EQ(::stat(path_.c_str(), &found), 0);
