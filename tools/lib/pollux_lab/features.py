@@ -34,6 +34,7 @@ BY_DEFAULT = ["virtio_sim", "virtio_qtest", "xdp"]
 ONLY = {"guest.virtio_": "virtio_guest", "guest.tools_know_a_virtio_device": "virtio_guest", "guest.": "guest",
         "qemu.Virtio": "virtio_qtest", "differential.Virtio": "virtio_qtest", "virtio_queues.": "virtio_sim", "virtio_model.": "virtio_sim",
         "ethtool.programs.Ethtool.test_a_card_without_nvm_and_phy": "virtio_sim", "ports.Xdp": "xdp", "doctor.KernelInterface.": "xdp", "interop.xdp.": "xdp",
+        "interop.handover.": "xdp",
         "qemu.": "qtest", "differential.": "qtest", "interop.offloads.Qemu.": "qtest"}
 REMEDY = "run tools/features --write to update the page; correct a stale claim in docs/features.toml, or the test that it names"
 
