@@ -152,6 +152,18 @@ TEST(Vmxnet3, LongFramesPassInOneBufferOrInSeveral) {
   }
 }
 
+// netmap, issue 780: without stripping, frames of the full length with a tag were lost.
+TEST(Vmxnet3, FramesOfTheFullLengthMayHaveATag) {
+  QemuFixture fixture;
+  Vmxnet3Pair pair(fixture);
+  for (const bool strips : {false, true}) {
+    ASSERT_TRUE(pair.right.port.change([=](Settings& settings) { settings.vlan_stripping = strips; }));
+    const Frame frame = test::numbered_frame(1, 1514);
+    pair.send(with_tag(9, frame));
+    EXPECT_TRUE(pair.receive() == (strips ? frame : with_tag(9, frame)));
+  }
+}
+
 TEST(Vmxnet3, CountsWhatFoundNoBuffer) {
   constexpr std::uint32_t kFrames = 200;
   QemuFixture fixture;

@@ -218,6 +218,35 @@ TEST_F(Vmxnet3Queues, AnExhaustedPoolDropsByName) {
   EXPECT_EQ(poll().size(), 1u);
 }
 
+// FreeBSD, review D10874: a driver lost its place when a buffer was missing in the middle of a frame.
+TEST_F(Vmxnet3Queues, AnExhaustedPoolDropsWholeFrames) {
+  filter.set_mtu(9000);
+  start_rx();
+  std::vector<MbufPtr> all;
+  while (MbufPtr mbuf = pool->allocate()) all.push_back(std::move(mbuf));
+  all.pop_back();  // one for the first buffer of the frame
+  fill(0, 0, Bytes(2048, 2), rx_bits::kStartOfPacket);
+  fill(1, 0, Bytes(2048, 2), 0);
+  EXPECT_THAT(poll(), IsEmpty()) << "the device still has the rest";
+  fill(1, 1, Bytes(100, 2), rx_bits::kEndOfPacket);
+  EXPECT_THAT(poll(), IsEmpty());
+  EXPECT_EQ(rx.drops().pool_empty, 1u);
+  all.clear();
+  fill(0, 1, frame_of(60), kWhole);
+  EXPECT_THAT(poll(), ElementsAre(frame_of(60)));
+}
+
+// nanos, pull request 1847: the device was told of more completions than there was memory for.
+TEST_F(Vmxnet3Queues, TheDeviceIsToldOfItsOwnMemoryAlone) {
+  start_rx();
+  const auto end = [](std::uint64_t at, std::uint32_t entries) { return at + entries * sizeof(reg::Completion); };
+  EXPECT_EQ(shared.ring[0], memory.iova);
+  EXPECT_EQ(end(shared.ring[0], shared.ring_size[0]), shared.ring[1]);
+  EXPECT_EQ(end(shared.ring[1], shared.ring_size[1]), shared.completions);
+  EXPECT_EQ(end(shared.completions, shared.completions_size), memory.iova + rx_bytes(kSize));
+  EXPECT_EQ(shared.completions_size, shared.ring_size[0] + shared.ring_size[1]);
+}
+
 TEST_F(Vmxnet3Queues, TellsTheDeviceWhatItAsksFor) {
   start_rx();
   shared.wants_producer = 1;

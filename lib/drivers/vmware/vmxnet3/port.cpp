@@ -47,7 +47,7 @@ constexpr OffloadLimits kOffloads{
                 RxOffload::partial_checksum | RxOffload::rss_hash | RxOffload::vlan,
     .max_l2 = 65535,
     .max_l3 = 65535,
-    .max_segments = kMaxTsoSegments,
+    .max_segments = kMaxTsoPieces - 4,  // each 16 KiB of 64 may begin another piece
     .max_tso = kMaxSegmentedFrame,
     .max_tso_headers = kTxCopyBytes - kVlanTagBytes};
 

@@ -56,17 +56,13 @@ Result<void> Vmxnet3Port::check(const PlacedSettings& from, PlacedSettings& to) 
   return {};
 }
 
-// Segments are merged only if all rings hold the longest result: another one would be cut off.
 void Vmxnet3Port::write_features(const PlacedSettings& settings) noexcept {
   std::uint64_t features = reg::feature::kRxChecksum;
   if (settings.vlan_stripping) features |= reg::feature::kRxVlan;
-  const auto queues = std::span(settings.queues.rx);
-  bool merges = !queues.empty();
-  for (std::size_t queue = 0; queue < queues.size(); ++queue) {
-    merges = merges && rx_[queue].several() &&
-             std::uint64_t{rx_[queue].size()} * queues[queue].buffer_bytes >= kMaxSegmentedFrame;
-  }
-  for (std::size_t queue = 0; queue < queues.size(); ++queue) rx_[queue].merges = merges;
+  bool merges = settings.queues.rx_queues() != 0;
+  for (std::size_t queue = 0; queue < settings.queues.rx.size(); ++queue)
+    merges = merges && rx_[queue].several() && may_merge(settings, settings.queues.rx[queue]);
+  for (Vmxnet3RxQueue& queue : rx_) queue.merges = merges;
   if (merges) features |= reg::feature::kLro;
   if (settings.queues.rx_queues() > 1 && effective_rss(settings, info().limits).types.bits != 0)
     features |= reg::feature::kRss;

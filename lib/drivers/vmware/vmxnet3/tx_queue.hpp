@@ -21,10 +21,9 @@ namespace pollux::drivers::vmxnet3 {
 /// Bytes for copies of a frame's headers, which may not be changed in the frame, and of a tag in front of them.
 inline constexpr std::uint32_t kTxCopyBytes = 256;
 
-/// Mbufs of a frame, and of one to be segmented: copied headers need a descriptor, and each of the longest frame's 16
-/// KiB may begin another one.
+/// Mbufs of a frame, since copied headers need a descriptor; and pieces of one to be segmented.
 inline constexpr std::uint32_t kMaxTxSegments = reg::tx::kMaxPieces - 1;
-inline constexpr std::uint32_t kMaxTsoSegments = reg::tx::kMaxSegmentPieces - 5;
+inline constexpr std::uint32_t kMaxTsoPieces = reg::tx::kMaxSegmentPieces - 1;
 
 /// Bytes of DMA memory for a transmit queue: descriptors, completions, copies of headers for each descriptor.
 [[nodiscard]] constexpr std::size_t tx_bytes(std::uint32_t size) noexcept {
