@@ -24,10 +24,6 @@ namespace pollux::drivers::vmxnet3 {
 /// What of Settings a port of the device has.
 [[nodiscard]] SettingSet supported_settings() noexcept;
 
-/// Whether the device may merge segments (LRO): the longest frame of them then fits buffers that a device sends again,
-/// and the pool has plenty.
-[[nodiscard]] bool may_merge(const PlacedSettings& settings, const PlacedRxQueue& queue) noexcept;
-
 /// A port of a vmxnet3 device. Every start begins with a reset of the device. It cannot stop one queue: to restart one,
 /// the device is reset and started with all.
 class Vmxnet3Port final : public QueuedPort, private RegisterDump, private Interrupts, private TransmitWatch {

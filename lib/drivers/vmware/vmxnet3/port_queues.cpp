@@ -20,18 +20,14 @@ constexpr Duration kCloseLimit = std::chrono::seconds(1);
 /// Vectors besides those of receive queues: the first is for events, the last, which stays masked, for transmit queues.
 constexpr unsigned kOtherVectors = 2;
 
-// Frames have several buffers if the MTU needs them, and also if the device may merge segments.
+// Frames have several buffers if the MTU needs them, and also if the pool has plenty: a larger MTU then needs no stop.
 bool needs_bodies(const PlacedSettings& settings, const PlacedRxQueue& queue) noexcept {
-  return frame_bytes(settings.mtu) > queue.buffer_bytes || may_merge(settings, queue);
+  constexpr std::uint64_t kPlenty = 4;
+  if (frame_bytes(settings.mtu) > queue.buffer_bytes || queue.pool == nullptr) return true;
+  return queue.pool->options().count >= kPlenty * settings.queues.descriptors_of(queue.pool.get());
 }
 
 }  // namespace
-
-bool may_merge(const PlacedSettings& settings, const PlacedRxQueue& queue) noexcept {
-  constexpr std::uint64_t kPlenty = 4;
-  return queue.pool != nullptr && kMaxTsoPieces * queue.buffer_bytes >= kMaxSegmentedFrame &&
-         queue.pool->options().count >= kPlenty * settings.queues.descriptors_of(queue.pool.get());
-}
 
 Result<DmaArea> Vmxnet3Port::allocate_queue(QueueId queue, const PlacedQueues& config) {
   const std::size_t bytes =

@@ -56,12 +56,14 @@ Result<void> Vmxnet3Port::check(const PlacedSettings& from, PlacedSettings& to) 
   return {};
 }
 
+// A device may merge segments (LRO) if the longest result fits buffers that a device sends again.
 void Vmxnet3Port::write_features(const PlacedSettings& settings) noexcept {
   std::uint64_t features = reg::feature::kRxChecksum;
   if (settings.vlan_stripping) features |= reg::feature::kRxVlan;
   bool merges = settings.queues.rx_queues() != 0;
   for (std::size_t queue = 0; queue < settings.queues.rx.size(); ++queue)
-    merges = merges && rx_[queue].several() && may_merge(settings, settings.queues.rx[queue]);
+    merges =
+        merges && rx_[queue].several() && kMaxTsoPieces * settings.queues.rx[queue].buffer_bytes >= kMaxSegmentedFrame;
   for (Vmxnet3RxQueue& queue : rx_) queue.merges = merges;
   if (merges) features |= reg::feature::kLro;
   if (settings.queues.rx_queues() > 1 && effective_rss(settings, info().limits).types.bits != 0)
