@@ -23,6 +23,7 @@
 #include "pollux/net/packet/toeplitz.hpp"
 #include "pollux/net/register_dump.hpp"
 #include "pollux/net/rx_metadata.hpp"
+#include "pollux/net/self_test.hpp"
 #include "qemu/e1000e_pair.hpp"
 #include "support/flows.hpp"
 #include "support/settings_edits.hpp"
@@ -364,6 +365,26 @@ TEST(E1000e, ModerationIsInTheCardsUnits) {
   ASSERT_EQ(fixture.send(pair.left.port, one), 1u);
   pollfd waiting{.fd = pair.right.port.rx(0).event_fd(), .events = POLLIN, .revents = 0};
   EXPECT_EQ(::poll(&waiting, 1, 10'000), 1);
+}
+
+TEST(E1000e, TestsItselfAndStartsAgain) {
+  QemuFixture fixture;
+  E1000ePair pair(fixture);
+  const auto online = pair.left.port.capability<SelfTest>()->test_online();
+  ASSERT_TRUE(online) << online.error().message();
+  EXPECT_EQ(online->front().outcome, SelfTestOutcome::passed);
+  ASSERT_TRUE(pair.left.port.stop());
+  const auto results = pair.left.port.capability<SelfTest>()->test_offline();
+  ASSERT_TRUE(results) << results.error().message();
+  ASSERT_EQ(results->size(), 5u);
+  for (const SelfTestResult& result : *results) {
+    const bool is_loopback = result.part == SelfTestPart::loopback;
+    EXPECT_EQ(result.outcome, is_loopback ? SelfTestOutcome::skipped : SelfTestOutcome::passed)
+        << to_string(result.part) << ": " << result.detail;
+  }
+  ASSERT_TRUE(pair.left.port.start());
+  ASSERT_TRUE(QemuFixture::link_rises(pair.left.port));
+  fixture.exchange(pair.left.port, pair.right.port, 50);
 }
 
 TEST(E1000e, WhatIsMissingIsRefusedByName) {

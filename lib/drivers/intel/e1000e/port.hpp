@@ -51,6 +51,9 @@ class E1000ePort final : public gigabit::GigabitPort, private RegisterDump {
   void attach_counters() override { statistics_.attach(card_.regs, {}, 0); }
   [[nodiscard]] std::uint32_t receive_buffer(const Settings& settings) const override;
 
+  [[nodiscard]] std::vector<SelfTestStep> self_test_parts() override;
+  [[nodiscard]] SelfTestResult test_vector(int event) override;
+
   [[nodiscard]] intel::CountedFrames counted_frames() override;
   [[nodiscard]] Result<void> may_restart(QueueId queue) const override;
   [[nodiscard]] Result<void> halt_queue(QueueId queue) override;

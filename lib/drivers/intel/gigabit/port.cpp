@@ -24,7 +24,8 @@ GigabitPort::GigabitPort(std::shared_ptr<ContextState> context, std::unique_ptr<
       identity_(device_->identity()) {}
 
 std::vector<CapabilityEntry> GigabitPort::family_capabilities() {
-  return {offer<LinkControl>(*this), offer<PhyRegisters>(*this), offer<FlowControl>(*this), offer<WakeOnLan>(*this)};
+  return {offer<LinkControl>(*this), offer<PhyRegisters>(*this), offer<FlowControl>(*this), offer<WakeOnLan>(*this),
+          offer<SelfTest>(*this)};
 }
 
 void GigabitPort::clear_filters() { clear_addresses(card()); }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "drivers/intel/queue/queue_port.hpp"
 #include "pollux/net/flow_control.hpp"
 #include "pollux/net/link_control.hpp"
+#include "pollux/net/self_test.hpp"
 #include "pollux/net/wake_on_lan.hpp"
 
 namespace pollux::drivers::gigabit {
@@ -22,7 +24,8 @@ class GigabitPort : public intel::QueuePort,
                     private LinkControl,
                     private PhyRegisters,
                     private FlowControl,
-                    private WakeOnLan {
+                    private WakeOnLan,
+                    private SelfTest {
  public:
   [[nodiscard]] MacAddress permanent_mac() const final { return permanent_mac_; }
   [[nodiscard]] Result<void> halt() override;
@@ -71,6 +74,13 @@ class GigabitPort : public intel::QueuePort,
   /// Clears what else than the port's own address the card receives.
   virtual void clear_filters();
   virtual void attach_counters() = 0;
+  /// Why the card may not be tested now, besides what holds for all.
+  [[nodiscard]] virtual Result<void> check_self_test() const { return {}; }
+  /// The parts of the self-test, in their order. Each begins with a card that was just reset.
+  using SelfTestStep = std::function<Result<SelfTestResult>()>;
+  [[nodiscard]] virtual std::vector<SelfTestStep> self_test_parts() = 0;
+  /// Tests the causes that belong to no queue. `event`: the eventfd of MSI-X vector 0, which is enabled.
+  [[nodiscard]] virtual SelfTestResult test_vector(int event) = 0;
   /// Bytes of the packet buffer for receiving, with these settings. 0: the card was removed.
   [[nodiscard]] virtual std::uint32_t receive_buffer(const Settings& settings) const = 0;
   ///@}
@@ -78,6 +88,8 @@ class GigabitPort : public intel::QueuePort,
   /// First steps of `bring_up`: maps the registers, resets the card, checks its NVM and reads its address.
   [[nodiscard]] Result<void> take_card();
   [[nodiscard]] bool may_transmit() const override;
+  /// A part of the self-test: `test_vector` with a vector, if the device has one.
+  [[nodiscard]] Result<SelfTestResult> test_messages();
   /// The capabilities of this class.
   [[nodiscard]] std::vector<CapabilityEntry> family_capabilities();
 
@@ -118,6 +130,10 @@ class GigabitPort : public intel::QueuePort,
   [[nodiscard]] Result<void> write_phy_register(const PhyRegister& which, std::uint16_t value) final;
   [[nodiscard]] Result<WakeEvents> wake_support() final;
   [[nodiscard]] FlowControlState flow_control() final;
+  [[nodiscard]] Result<std::vector<SelfTestResult>> test_offline() final;
+  [[nodiscard]] Result<std::vector<SelfTestResult>> test_online() final;
+  [[nodiscard]] Result<std::vector<SelfTestResult>> run_parts(std::span<const SelfTestStep> parts);
+  [[nodiscard]] Result<SelfTestResult> test_any_vector();
 
   MacAddress permanent_mac_{};
   PciIdentity identity_;

@@ -22,7 +22,6 @@
 #include "pollux/device/device.hpp"
 #include "pollux/net/port_driver.hpp"
 #include "pollux/net/register_dump.hpp"
-#include "pollux/net/self_test.hpp"
 
 namespace pollux::drivers::igb {
 
@@ -30,7 +29,7 @@ namespace pollux::drivers::igb {
 [[nodiscard]] SettingSet supported_settings(Device& device, const hw::igb::CardTraits& card);
 
 /// A port of an 82576. Controls the card with the functions of the other files in this folder.
-class IgbPort final : public gigabit::GigabitPort, private RegisterDump, private SelfTest {
+class IgbPort final : public gigabit::GigabitPort, private RegisterDump {
  public:
   /// Brings the card up. Errors: see probe.
   [[nodiscard]] static Result<std::unique_ptr<PortDriver>> open(const std::shared_ptr<ContextState>& context,
@@ -83,12 +82,9 @@ class IgbPort final : public gigabit::GigabitPort, private RegisterDump, private
   void list_capabilities();
   [[nodiscard]] std::vector<RegisterValue> registers() override;
 
-  using SelfTestStep = std::function<Result<SelfTestResult>()>;
-  [[nodiscard]] Result<std::vector<SelfTestResult>> test_offline() override;
-  [[nodiscard]] Result<std::vector<SelfTestResult>> run_parts(std::span<const SelfTestStep> parts);
-  [[nodiscard]] Result<std::vector<SelfTestResult>> test_online() override;
-  [[nodiscard]] Result<SelfTestResult> test_messages();
-  [[nodiscard]] Result<SelfTestResult> test_vector();
+  [[nodiscard]] Result<void> check_self_test() const override;
+  [[nodiscard]] std::vector<SelfTestStep> self_test_parts() override;
+  [[nodiscard]] SelfTestResult test_vector(int event) override;
 
   [[nodiscard]] Result<void> expect_open() const;
   /// [I-TXVLAN] Whether the card inserts the tags of frames.

@@ -31,9 +31,8 @@ Result<std::unique_ptr<ForwardPath>> IgbPort::forward_path(std::uint16_t rx_queu
 
 void IgbPort::list_capabilities() {
   capabilities_ = family_capabilities();
-  for (const CapabilityEntry& own :
-       {interrupt_capability(), offer<PortClock>(clock_), offer<FrameStamps>(stamps_), offer<SelfTest>(*this),
-        offer<Nvm>(nvm_), offer<RegisterDump>(*this), transmit_watch(), receive_watch()}) {
+  for (const CapabilityEntry& own : {interrupt_capability(), offer<PortClock>(clock_), offer<FrameStamps>(stamps_),
+                                     offer<Nvm>(nvm_), offer<RegisterDump>(*this), transmit_watch(), receive_watch()}) {
     capabilities_.push_back(own);
   }
   if (functions_.max_functions() != 0) capabilities_.push_back(offer<VirtualFunctions>(functions_));
