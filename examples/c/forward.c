@@ -3,6 +3,7 @@
  *
  *     forward_c sim:0 sim:2        until Ctrl-C
  */
+#define _POSIX_C_SOURCE 200809L /* sigprocmask, which -std=c11 hides */
 #include <pollux/pollux.h>
 #include <signal.h>
 #include <stdio.h>
