@@ -26,12 +26,15 @@ def get_requires_for_build_wheel(config_settings=None):
 
 def build(folder: pathlib.Path) -> pathlib.Path:
     """The folder of the package that has been built."""
-    if not (folder / "CMakeCache.txt").exists():
+    cache = folder / "CMakeCache.txt"
+    if not cache.exists():
         off = [f"-DPOLLUX_BUILD_{name}=OFF" for name in OPTIONS]
         headers = sysconfig.get_path("include")
         subprocess.run(["cmake", "-S", ROOT, "-B", folder, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DPOLLUX_TOGETHER=ON",
                         "-DPOLLUX_WARNINGS_AS_ERRORS=OFF", "-DPOLLUX_BUILD_PYTHON=ON", f"-DPython3_EXECUTABLE={sys.executable}",
                         f"-DPython3_INCLUDE_DIR={headers}", *off], check=True)  # fmt: skip
+    elif "POLLUX_BUILD_PYTHON:BOOL=ON" not in cache.read_text():  # off in a build without tests
+        subprocess.run(["cmake", "-DPOLLUX_BUILD_PYTHON=ON", folder], check=True)
     subprocess.run(["cmake", "--build", folder, "--target", "pollux_python"], check=True)
     return folder / "python" / "pollux"
 

@@ -6,6 +6,7 @@ usage: package_test.py BUILD
 
 import importlib.metadata
 import importlib.util
+import os
 import pathlib
 import re
 import subprocess
@@ -81,6 +82,21 @@ class Package(unittest.TestCase):
             self.assertEqual(re.findall(r"R(?:UN)?PATH.*\[(.*)\]", dynamic), ["$ORIGIN"])
             needed = run("readelf", "-d", f"{folder}/pollux/libpollux-c.so.1").stdout
             self.assertNotIn("libpci", needed)  # of the GPL
+
+    def test_a_build_without_the_package_gets_it(self):
+        """Such as README's, without tests."""
+        with tempfile.TemporaryDirectory() as folder:
+            cmake = pathlib.Path(folder, "cmake")
+            cmake.write_text(f'#!/bin/sh\necho "$@" >> {folder}/said\n')
+            cmake.chmod(0o755)
+            for state in ("OFF", "ON"):
+                pathlib.Path(folder, "CMakeCache.txt").write_text(f"POLLUX_BUILD_PYTHON:BOOL={state}\n")
+                made = run(sys.executable, "-B", "-c", f"import pathlib, pollux_build; pollux_build.build(pathlib.Path({folder!r}))",
+                           cwd=ROOT / "lib/python", env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"})  # fmt: skip
+                self.assertEqual(made.returncode, 0, made.stderr)
+            build = f"--build {folder} --target pollux_python"
+            said = pathlib.Path(folder, "said").read_text().splitlines()
+            self.assertEqual(said, [f"-DPOLLUX_BUILD_PYTHON=ON {folder}", build, build])
 
     def test_the_example(self):
         ran = fixture.run(EXAMPLE.read_text())
