@@ -47,10 +47,12 @@ Result<void> XdpPort::change_mtu(std::uint32_t bytes) {
   const auto mtu = interface_.mtu();
   if (!mtu) return tl::unexpected<Error>(mtu.error());
   if (*mtu >= bytes) return {};
-  return fail(
-      ErrorCode::invalid_argument,
-      fmt::format("{}: mtu = {}, but that of the interface is {}", info().name, bytes, *mtu),
-      fmt::format("as root: ip link set {} mtu {}; or use a smaller mtu", shell_quoted(interface_.name()), bytes));
+  return fail(ErrorCode::invalid_argument,
+              fmt::format("{}: mtu = {}, but that of the interface is {}", info().name, bytes, *mtu),
+              fmt::format("use a smaller mtu, such as {}; or as root: ip link set {} mtu {}",
+                          shell_quoted(fmt::format("{}{}set.mtu={}", info().name,
+                                                   info().name.find('?') == std::string::npos ? '?' : ',', *mtu)),
+                          shell_quoted(interface_.name()), bytes));
 }
 
 Result<void> XdpPort::change_filter(const PlacedSettings* from, const PlacedSettings& to) {

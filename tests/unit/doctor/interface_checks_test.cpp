@@ -94,6 +94,17 @@ TEST_F(KernelInterface, NamesWhatMayBeInTheWay) {
               AllOf(HasSubstr("none that is in the way"), HasSubstr("9000 bytes: a frame may need several buffers")));
 }
 
+TEST_F(KernelInterface, SaysHowToOpenAnInterfaceWithASmallMtu) {
+  shell("ip link set plxq0 mtu 1400");
+  EXPECT_THAT(said("xdp:plxq0", kSuccess),
+              AllOf(HasSubstr("1400 bytes, which is less than the 1500"), HasSubstr("'xdp:plxq0?set.mtu=1400'")));
+  EXPECT_THAT(said("--start xdp:plxq0", kSuccess), HasSubstr("native, copies frames"));
+  const auto refused = open(context, "xdp:plxq0?rule=none");
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().hint, HasSubstr("'xdp:plxq0?rule=none,set.mtu=1400'"));
+  EXPECT_TRUE(open(context, "xdp:plxq0?rule=none,set.mtu=1400"));
+}
+
 TEST_F(KernelInterface, KnowsWhetherFramesGoOverSeveralBuffers) {
   const auto opened = open_unconfigured(context, "xdp:plxq0?rule=none");
   ASSERT_TRUE(opened) << opened.error().message();

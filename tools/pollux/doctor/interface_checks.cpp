@@ -22,6 +22,7 @@
 #include "doctor/checks.hpp"
 #include "pollux/mem/mempool.hpp"
 #include "pollux/net/port_facts.hpp"
+#include "pollux/net/settings.hpp"
 #include "ports/xdp/interface.hpp"
 #include "ports/xdp/links.hpp"
 #include "ports/xdp/local_side.hpp"
@@ -113,11 +114,20 @@ Finding check_program(const Subject& subject) {
           "stop its owner; the command is for a program that has none"};
 }
 
+std::uint32_t default_mtu() { return Settings{}.mtu; }
+
 Finding check_mtu(const Subject& subject) {
   const auto interface = find(subject);
   if (!interface) return not_known(interface.error());
   const auto mtu = interface->mtu();
   if (!mtu) return not_known(mtu.error());
+  if (*mtu < default_mtu()) {
+    return {State::warning,
+            fmt::format("{} bytes, which is less than the {} that programs ask for", *mtu, default_mtu()),
+            {},
+            fmt::format("open it as {}, or give the program that MTU",
+                        shell_quoted(fmt::format("xdp:{}?set.mtu={}", subject.interface, *mtu)))};
+  }
   constexpr std::uint32_t kMaxMtuOfAPage = 3498;
   if (*mtu <= kMaxMtuOfAPage) return {State::ok, fmt::format("{} bytes", *mtu)};
   const std::string found = fmt::format("{} bytes: a frame may need several buffers", *mtu);
@@ -157,7 +167,10 @@ Finding check_offloads(const Subject& subject) {
 
 /// What a start says.
 Finding mode_of_a_start(const Subject& subject) {
-  auto port = subject.environment.open_port(fmt::format("xdp:{}?rule=none", subject.interface));
+  const auto interface = find(subject);
+  if (!interface) return not_known(interface.error());
+  const std::uint32_t mtu = std::min(interface->mtu().value_or(default_mtu()), default_mtu());
+  auto port = subject.environment.open_port(fmt::format("xdp:{}?rule=none,set.mtu={}", subject.interface, mtu));
   if (!port) return {State::error, port.error().what, {}, port.error().hint};
   auto pool = Mempool::create(subject.environment.context, {.count = 256, .name = "doctor"});
   if (!pool) return not_known(pool.error());
@@ -195,7 +208,8 @@ constexpr std::array kInterfaceChecks{
     Check{"memlock", Scope::machine, "the kernel pins the memory for frames and counts it against this limit",
           &check_memlock},
     Check{"program", Scope::port, "an interface has one XDP program", &check_program},
-    Check{"mtu", Scope::port, "drivers refuse the program if a frame does not fit its buffers", &check_mtu},
+    Check{"mtu", Scope::port, "a port needs an interface whose MTU is no smaller, and buffers that its frames fit",
+          &check_mtu},
     Check{"offloads", Scope::port, "the program wants frames as they are on the wire", &check_offloads},
     Check{"queues", Scope::port, "a program takes the frames of the queues that it configures", &check_queues},
     Check{"mode", Scope::port, "each copy costs time", &check_mode},
