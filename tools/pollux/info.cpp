@@ -34,7 +34,8 @@ Result<std::vector<Facts>> gather(const Environment& environment, const InfoOpti
   if (!may_open || !is_elsewhere(options.port)) {
     auto addresses = parse_addresses({options.port});
     if (!addresses) {
-      addresses.error().hint += "; or give a port's URI, such as sim:0 or xdp:eth0";
+      addresses.error().hint +=
+          "; or give a port's URI, such as sim:0 or xdp:eth0; ports of running programs: `pollux show`, `pollux stats`";
       return pass_on(std::move(addresses));
     }
     auto pci = pci_facts(environment, addresses->front());

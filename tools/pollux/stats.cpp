@@ -41,16 +41,25 @@ class Printer {
  public:
   Printer(const Environment& environment, bool all) : environment_(environment), all_(all) {}
 
-  void title(const std::string& text) { environment_.out << text << '\n'; }
+  void title(const std::string& text) {
+    environment_.out << text << '\n';
+    is_empty_ = true;
+  }
+  /// If no count followed the title.
+  void none() {
+    if (is_empty_) environment_.out << "  none\n";
+  }
   /// Zero is left out unless all are shown.
   void count(const std::string& name, const TelemetryJson& value) {
     if (!value.is_number() || (!all_ && value == 0)) return;
+    is_empty_ = false;
     environment_.out << fmt::format("  {:<24}{:>20}\n", name, value.dump());
   }
 
  private:
   const Environment& environment_;
   bool all_;
+  bool is_empty_ = true;
 };
 
 void print_members(Printer& printer, const TelemetryJson& counters, const std::string& prefix = {}) {
@@ -85,6 +94,7 @@ void print_stats(const Environment& environment, const StatsOptions& options, co
   print_members(printer, stats);
   printer.title("drops by reason");
   print_members(printer, member(stats, "drops"));
+  printer.none();
   printer.title("queues");
   print_queues(printer, member(all, "queues"), "rx");
   print_queues(printer, member(all, "queues"), "tx");
@@ -95,6 +105,7 @@ void print_stats(const Environment& environment, const StatsOptions& options, co
   printer.title(account_text(account));
   printer.title("drops of the program and all its ports by reason");
   print_members(printer, member(account, "drops"));
+  printer.none();
 }
 
 int run_stats(const Environment& environment, const StatsOptions& options) {

@@ -160,7 +160,7 @@ class RunningProgram(unittest.TestCase):
                 stats = json.loads(self.pollux("stats", name, "--json"))
                 self.assertEqual(stats["uri"], "sim:1")
                 self.assertTrue(stats["account"]["holds"])
-            self.assertIn("holds", self.pollux("stats", "plx0"))
+            self.assertRegex(self.pollux("stats", "plx0"), r"(?s)drops by reason\n  none\nqueues.* holds\n.*by reason\n  none\n$")
             self.assertIn("rx_crc_errors", self.pollux("stats", "plx0", "--all"))
             several = self.pollux("stats", str(ports[0]["pid"]), status=2)
             self.assertIn("plx0 (sim:0", several)
