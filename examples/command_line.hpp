@@ -69,8 +69,10 @@ class Words {
       if (word.empty()) refuse("a port is empty");
       if (word.starts_with('-')) refuse("there is no option " + word);
     }
-    if (words_.size() < fewest || words_.size() > most)
-      refuse(fmt::format("{} ports are too many or too few", words_.size()));
+    if (words_.size() < fewest || words_.size() > most) {
+      const std::string needed = fewest == most ? fmt::format("{}", most) : fmt::format("{} to {}", fewest, most);
+      refuse(fmt::format("ports: {} given, {} needed", words_.size(), needed));
+    }
     return words_;
   }
 

@@ -29,7 +29,7 @@ packet::Ipv4Address read_address(Words& words, const char* option, const char* o
   const std::string text = words.value(option, otherwise);
   packet::Ipv4Address address{};
   if (inet_pton(AF_INET, text.c_str(), address.data()) != 1)
-    words.refuse(fmt::format("{}: '{}' is no IPv4 address; write it like 10.9.0.2", option, text));
+    words.refuse(fmt::format("{}: '{}' is not an IPv4 address; write it like 10.9.0.2", option, text));
   return address;
 }
 

@@ -75,7 +75,7 @@ class CurlAndServer(ServerFixture):
 
 class CommandLine(unittest.TestCase):
     def test_errors_say_what_is_wrong(self):
-        self.assertIn("'10.6' is no IPv4 address", run(SERVER, "null:", "--ip", "10.6", check=False))
+        self.assertIn("'10.6' is not an IPv4 address", run(SERVER, "null:", "--ip", "10.6", check=False))
         self.assertIn("--ip", run(SERVER, "null:", check=False))
         self.assertIn("--bytes", run(SERVER, "null:", "--ip", SERVING, "--bytes", "0", check=False))
 
