@@ -320,7 +320,9 @@ class ReplayDevice final : public Device {
       const std::lock_guard lock(progress_->mutex_);
       progress_->divergence_ = text;
     }
-    context_->log(LogLevel::error, text + ": replay it with the program, options and release that recorded it");
+    context_->log(LogLevel::error, text +
+                                       ": replay it with the program, options and release that recorded it; "
+                                       "the replay of a run that was stopped by hand ends so, too");
   }
   [[nodiscard]] std::string describe(const RecordEvent& event) const {
     switch (event.kind) {
