@@ -18,7 +18,7 @@ PROCESSES = 5  # each has memory of its own, and its code at another address, on
 BUILDS = {"dpdk_packaged": "as packaged", "dpdk_native": "-march=native"}
 REMARK = ("Ticks of the time stamp counter a frame (empty poll: a call): the mean of the middle half of short runs, in turns in each of five "
           "processes [least to most]. The factor is DPDK's better build over Pollux in its default burst mode, run by run. The minimal loop does the work of the row on the same rings and nothing else; "
-          "SIMD is its variant with the processor's widest instructions.")
+          "SIMD is its variant with the processor's widest instructions, and the last column divides by the faster one.")
 VIRTIO_REMARK = ("The virtio driver on a faked device, in the same run. Of DPDK's two builds and of the paths that its virtio driver has for such a ring "
                  "(its default, the one for devices that use buffers in order, and the vectorized one), each on a device that offers what the path "
                  "needs, the fastest counts. The device asks for no doorbells.")

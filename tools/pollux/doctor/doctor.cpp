@@ -119,7 +119,7 @@ void add_doctor(cli::App& app, const Environment& environment, int& exit_code) {
       "sudo pollux doctor --fix --user alice 0000:01:00.0\n"
       "For each check: ok, warning (the port runs, but worse), error (it does not run) or unknown; what was found, "
       "why\n"
-      "it matters, and the command that mends it. The status is 0 without errors, 1 with errors, and 2 if the port\n"
+      "it matters, and the command that fixes it. The status is 0 without errors, 1 with errors, and 2 if the port\n"
       "does not exist.");
   command->callback([options, &environment, &exit_code] { exit_code = doctor::run_doctor(environment, *options); });
 }
