@@ -30,7 +30,7 @@ ChecksumStatus status(std::uint64_t high, std::uint64_t good) noexcept {
   return (high & good) != 0 ? ChecksumStatus::good : ChecksumStatus::bad;
 }
 
-void attach_metadata(Mbuf& frame, const reg::Completion& done) noexcept {
+POLLUX_NOINLINE void attach_metadata(Mbuf& frame, const reg::Completion& done) noexcept {
   SoftwareRxMetadata metadata;
   if ((done.low & rx::kHashType) != 0) metadata.rss_hash = static_cast<std::uint32_t>(done.low >> rx::kHashShift);
   if ((done.high & rx::kStripped) != 0) metadata.vlan = static_cast<std::uint16_t>(done.high >> rx::kTagShift);
@@ -42,70 +42,109 @@ void attach_metadata(Mbuf& frame, const reg::Completion& done) noexcept {
   metadata.attach_to(frame);
 }
 
+/// What a burst knows of the ring: copies stay in registers, since no store to an mbuf can alias them.
+struct FastPath {
+  const reg::Completion* done;
+  Mbuf** held;
+  reg::Descriptor* descriptors;
+  std::uint64_t plain;     // the low half of a completion's low word for the first slot, without metadata
+  std::uint64_t shortest;  // what is compared of its high word for the shortest frame
+  std::uint64_t ready;     // a descriptor's word in the next lap
+  std::uint64_t word;      // MbufAccess::word of the shortest frame
+  std::uint32_t iova_at;
+  std::uint64_t max_excess;
+
+  POLLUX_ALWAYS_INLINE FastPath(const RxRings& queue, std::uint32_t slot) noexcept
+      : done(queue.completions + (queue.next & queue.mask)),
+        held(queue.heads.slots + slot),
+        descriptors(queue.heads.descriptors + slot),
+        plain(queue.first + slot + rx::kNotChecked),
+        shortest((queue.next & (queue.mask + 1)) == 0 ? reg::kCompletionGeneration + kEthernetHeaderBytes
+                                                      : std::uint64_t{kEthernetHeaderBytes}),
+        ready(queue.heads.word(queue.heads.next + queue.heads.mask + 1)),
+        word(queue.word),
+        iova_at(queue.iova_at),
+        max_excess(std::min(queue.filter().longest(), queue.room) - kEthernetHeaderBytes) {}
+
+  /// Takes frame `i`, whose slot is not the first of the ring, and gives the device the buffer that was put before it.
+  /// Returns its first byte; nullptr, with nothing changed, if it is not there or needs the slow path. `excess`: its
+  /// length above the shortest. One comparison covers length, error and generation.
+  POLLUX_ALWAYS_INLINE const std::uint8_t* take(std::uint32_t i, Mbuf* fresh, Mbuf*& out,
+                                                std::uint64_t& excess) const noexcept {
+    constexpr std::uint64_t kMetadata = rx::kHashType | rx::kNotChecked;
+    const std::uint64_t high = io::load_acquire(done[i].high);
+    const std::uint64_t low = done[i].low;
+    excess = (high & (reg::kCompletionGeneration | rx::kLengthMask | rx::kError)) - shortest;
+    const std::uint64_t differs = (low ^ (plain + i)) & 0xFFFFFFFF;
+    if (excess > max_excess || (differs & ~kMetadata) != 0) [[unlikely]]
+      return nullptr;
+    Mbuf& received = *held[i];
+    MbufAccess::set_word(received, word + excess);
+    if ((differs | (high & rx::kStripped)) != 0) attach_metadata(received, {low, high});
+    out = &received;
+    held[i] = fresh;
+    descriptors[i].address = MbufAccess::iova(*fresh) + iova_at;
+    io::io_wmb();
+    __atomic_store_n(&(descriptors + i - 1)->word, ready, __ATOMIC_RELEASE);
+    return reinterpret_cast<const std::uint8_t*>(&received) + Mbuf::kHeaderSize + iova_at;
+  }
+};
+
 }  // namespace
 
 // What is inlined from here on has external linkage: otherwise GCC 12 saves more registers in bursts.
 
 POLLUX_ALWAYS_INLINE std::uint32_t rx_take_fast(RxRings& queue, Mbuf** out, std::uint32_t limit) noexcept {
   constexpr std::uint32_t kMaxRun = MempoolCache::kMaxCapacity / 2;
-  constexpr std::uint64_t kCompared = 0xFFFFFFFF & ~(rx::kHashType | rx::kNotChecked);
-  const std::uint32_t position = queue.next;
-  if (!queue.is_ready(position)) return 0;
   MempoolCacheCore& cache = *queue.cache_;
-  BufferRing& heads = queue.heads;
-  const std::uint32_t slot = heads.next & heads.mask;
-  std::uint32_t run = std::min({limit, queue.mask + 1 - (position & queue.mask), heads.mask + 1 - slot, kMaxRun});
+  const std::uint32_t slot = queue.heads.next & queue.heads.mask;
+  if (slot == 0 || !queue.is_ready(queue.next)) return 0;
+  std::uint32_t run =
+      std::min({limit, queue.mask + 1 - (queue.next & queue.mask), queue.heads.mask + 1 - slot, kMaxRun});
   if (cache.count() < run) [[unlikely]] {
     cache.refill(run);
     run = std::min(run, cache.count());
   }
-  // Copies stay in registers: no store to an mbuf can alias them.
-  const reg::Completion* const done = queue.completions + (position & queue.mask);
-  const std::uint64_t generation = (position & (queue.mask + 1)) == 0 ? reg::kCompletionGeneration : 0;
-  const std::uint64_t expected = queue.first + slot;
-  const std::uint64_t word = queue.word;
-  const std::uint32_t iova_at = queue.iova_at;
-  const std::uint64_t max_excess = std::min(queue.filter().longest(), queue.room) - kEthernetHeaderBytes;
-  Mbuf** const held = heads.slots + slot;
-  reg::Descriptor* const descriptors = heads.descriptors + slot;
-  const std::uint64_t ready = heads.word(heads.next + heads.mask + 1);
+  const FastPath path(queue, slot);
   Mbuf* const* const fresh = cache.objects();
   std::uint64_t bytes = 0;
   std::uint32_t multicasts = 0;
   std::uint32_t i = 0;
   for (; i < run; ++i) {
-    const std::uint64_t high = io::load_acquire(done[i].high);
-    const std::uint64_t low = done[i].low;
-    const std::uint64_t excess = (high & (rx::kLengthMask | rx::kError)) - kEthernetHeaderBytes;
-    if ((high & reg::kCompletionGeneration) != generation || (low & kCompared) != expected + i || excess > max_excess)
-      break;
-    Mbuf& received = *held[i];
-    MbufAccess::set_word(received, word + excess);
-    if (has_metadata({low, high})) attach_metadata(received, {low, high});
-    out[i] = &received;
-    held[i] = fresh[i];
-    descriptors[i].address = MbufAccess::iova(*fresh[i]) + iova_at;
-    // The device gets the buffer that was put before: BufferRing.
-    if (i != 0) {
-      io::io_wmb();
-      __atomic_store_n(&descriptors[i - 1].word, ready, __ATOMIC_RELEASE);
-    } else {
-      heads.release(heads.next + heads.mask);
-    }
-    const auto* const frame = reinterpret_cast<const std::uint8_t*>(&received) + Mbuf::kHeaderSize + iova_at;
+    std::uint64_t excess;
+    const std::uint8_t* const frame = path.take(i, fresh[i], out[i], excess);
+    if (frame == nullptr) break;
     if (RxFilter::is_multicast(frame)) [[unlikely]] {
       queue.count_arrival(frame, static_cast<std::uint32_t>(excess) + kEthernetHeaderBytes);
+      bytes -= excess;
       ++multicasts;
-    } else {
-      bytes += excess;
     }
+    bytes += excess;
   }
   cache.set_first(cache.first + i);
-  heads.next += i;
-  queue.next = position + i;
+  queue.heads.next += i;
+  queue.next += i;
   const std::uint64_t others = i - multicasts;
   queue.count_arrivals(others, bytes + others * kEthernetHeaderBytes);
   return i;
+}
+
+/// A burst of one such frame, without loops. False, with nothing taken: the whole burst has to look.
+POLLUX_ALWAYS_INLINE bool rx_take_one(RxRings& queue, Mbuf*& out) noexcept {
+  MempoolCacheCore& cache = *queue.cache_;
+  const std::uint32_t slot = queue.heads.next & queue.heads.mask;
+  if (slot == 0 || !queue.filter().promiscuous() || queue.fault() != nullptr || cache.count() == 0 ||
+      queue.shared->wants_producer != 0)
+    return false;
+  std::uint64_t excess;
+  const std::uint8_t* const frame = FastPath(queue, slot).take(0, *cache.objects(), out, excess);
+  if (frame == nullptr) return false;
+  cache.set_first(cache.first + 1);
+  ++queue.heads.next;
+  ++queue.next;
+  queue.count_arrival(frame, static_cast<std::uint32_t>(excess) + kEthernetHeaderBytes);
+  queue.count_returned(1);
+  return true;
 }
 
 namespace {
@@ -271,7 +310,7 @@ void tell_producers(const RxRings& queue) noexcept {
   queue.queue_bar.flush();
 }
 
-POLLUX_HOT std::uint32_t rx_burst_any(RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
+POLLUX_HOT POLLUX_NOINLINE std::uint32_t rx_burst_loop(RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
   auto& queue = static_cast<RxRings&>(base);
   const std::uint32_t first = queue.next;
   std::uint32_t taken = 0;
@@ -294,6 +333,16 @@ POLLUX_HOT std::uint32_t rx_burst_any(RxQueue& base, Mbuf** out, std::uint32_t l
     tell_producers(queue);
   queue.count_returned(taken);
   return taken;
+}
+
+// Each saves the registers that it needs.
+POLLUX_HOT POLLUX_NOINLINE std::uint32_t rx_burst_single(RxQueue& queue, Mbuf** out) noexcept {
+  if (rx_take_one(static_cast<RxRings&>(queue), *out)) [[likely]]
+    return 1;
+  return rx_burst_loop(queue, out, 1);
+}
+POLLUX_HOT std::uint32_t rx_burst_any(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
+  return limit == 1 ? rx_burst_single(queue, out) : rx_burst_loop(queue, out, limit);
 }
 
 }  // namespace
