@@ -153,13 +153,14 @@ POLLUX_ALWAYS_INLINE bool rx_burst_one(RxRing& ring, Mbuf** out, std::uint32_t s
   MempoolCacheCore& cache = *ring.cache_;
   if (excess > ring.fast_path.max_excess || cache.first == MempoolCacheCore::kSlots) [[unlikely]]
     return false;
+  forget_memory();  // what was compared is read again, so that no register has to be saved
   Mbuf** const slot_mbuf = ring.slots + slot;
   exchange<OneDelta>(ring.fast_path, ring.descriptors[slot], status, excess, *slot_mbuf, cache.mbufs[cache.first],
                      *out);
   prefetch_frame(slot_mbuf[RxRing::kPrefetchDistance]);
   // Bursts of several overlap the misses of their headers; single frames cannot.
   __builtin_prefetch(slot_mbuf[RxRing::kPrefetchDistance], 1, 3);
-  cache.set_first(cache.first + 1);
+  add_to(cache.first, 1);
   count_packets(ring, 1);
   const std::uint32_t after = slot + 1;
   publish(ring.next, after & ring.mask);

@@ -149,10 +149,9 @@ POLLUX_ALWAYS_INLINE std::uint32_t tx_burst_loop(TxRing& ring, Mbuf* const* mbuf
   return taken;
 }
 
-// Sends a burst of one fast-path frame, for which there is room.
+// Sends a burst of one fast-path frame, for which there is room at `next`.
 template <bool Remote>
-POLLUX_ALWAYS_INLINE bool tx_burst_one(TxRing& ring, Mbuf* frame) noexcept {
-  const RingIndex next = ring.next;
+POLLUX_ALWAYS_INLINE bool tx_burst_one(TxRing& ring, RingIndex next, Mbuf* frame) noexcept {
   const std::uint32_t slot = next.slot(ring.mask);
   if (!send_fast(ring.fast_path, ring.descriptors[slot], ring.slots[slot], frame, hw::intel::tx::kReportStatus))
     return false;
@@ -170,8 +169,9 @@ POLLUX_ALWAYS_INLINE std::uint32_t tx_request_one(TxRing& ring, Mbuf* const* fra
 template <auto BurstLoop, bool Remote, bool Small>
 POLLUX_HOT std::uint32_t tx_burst(pollux::TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
   TxRing& ring = static_cast<TxRing&>(base);
-  if (count == 1 && !ownership::kChecked && !oldest_done<Small>(ring) && free_slots(ring, ring.next) != 0) {
-    if (tx_burst_one<Remote>(ring, mbufs[0])) return 1;
+  const RingIndex next = ring.next;
+  if (count == 1 && !ownership::kChecked && free_slots(ring, next) != 0 && !oldest_done<Small>(ring)) {
+    if (tx_burst_one<Remote>(ring, next, mbufs[0])) return 1;
     if (has_request(mbufs[0])) return tx_request_one(ring, mbufs, BurstLoop);
   }
   if (count == 0) [[unlikely]]

@@ -154,8 +154,8 @@ POLLUX_COLD std::uint32_t send_rest(TxRing& ring, Mbuf* const* mbufs, std::uint3
   return taken + more;
 }
 
-POLLUX_COLD std::uint32_t finish_remote(TxRing& ring) noexcept {
-  tx_finish<true>(ring, ring.next, 1);
+POLLUX_COLD std::uint32_t finish_remote(TxRing& ring, RingIndex next) noexcept {
+  tx_finish<true>(ring, next, 1);
   return 1;
 }
 
@@ -167,10 +167,11 @@ std::uint32_t send_only(TxRing& ring, const TxRepeat& repeat, Mbuf* const* frame
   if (!send_repeat<kKind>(repeat, {repeat.what, repeat.lengths, repeat.ip_checksum, 0}, descriptor, sent, frames[0],
                           tx::kReportStatus)) [[unlikely]]
     return tx_request_burst(ring, frames, 1, rest);
-  put_descriptor(ring, ring.next, descriptor, sent);
+  RingIndex next = ring.next;
+  put_descriptor(ring, next, descriptor, sent);
   if (ring.tail.is_remote()) [[unlikely]]
-    return finish_remote(ring);
-  tx_finish<false>(ring, ring.next, 1);
+    return finish_remote(ring, next);
+  tx_finish<false>(ring, next, 1);
   return 1;
 }
 

@@ -42,7 +42,7 @@ struct TxRepeatedSegments {
 
 /// A request that the slow path has checked and whose context the card has. tx_repeat.cpp sends frames that repeat a
 /// request for checksums or a tag as fast as frames without a request; tx_repeat_segments.cpp those to be segmented.
-struct TxRepeat {
+struct alignas(128) TxRepeat {  // a power of two, so that an index is shifted
   /// Sends frames that repeat the request, as far as the first of `count` frames do and there is room. Moves `next`
   /// past the slots it wrote. Returns their number.
   using Send = std::uint32_t(TxRing& ring, const TxRepeat& repeat, Mbuf* const* frames, std::uint32_t count,
