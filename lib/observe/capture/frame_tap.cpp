@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/compiler.hpp"
 #include "pollux/net/rx_metadata.hpp"
 
 namespace pollux::observe {
@@ -29,29 +30,54 @@ FrameTap::Bytes FrameTap::bytes_of(const Mbuf& frame, const WireTags& tags) noex
   return {scratch_.data(), static_cast<std::uint32_t>(wire.copy_out(0, scratch_)), wire.length()};
 }
 
-void FrameTap::stage(const Mbuf& frame, std::uint32_t index, Time now, const WireTags& tags, std::uint16_t flags,
-                     std::uint16_t reason) noexcept {
-  const Bytes bytes = bytes_of(frame, tags);
-  if (!settings_.filter.accepts(bytes.data, bytes.length, bytes.held)) return;
+POLLUX_ALWAYS_INLINE void FrameTap::stage(const Bytes& bytes, const Mbuf& frame, std::uint32_t index, Time now,
+                                          std::uint16_t flags, std::uint16_t reason) noexcept {
+  if (!settings_.filter.accepts_all() && !settings_.filter.accepts(bytes.data, bytes.length, bytes.held)) return;
   const std::uint32_t captured = std::min(bytes.held, settings_.snaplen);
   FrameRecord* const record = ring_.stage(captured);
-  if (record == nullptr) {
-    if (lost_.size() < lost_.capacity()) lost_.push_back(index);
+  if (record == nullptr) [[unlikely]] {
+    if (lost_.size() < lost_.capacity()) {
+      lost_.push_back(index);
+      ++to_report_;
+    }
     return;
   }
   record->flags = flags;
   record->reason = reason;
   record->length = bytes.length;
-  record->lost = static_cast<std::uint32_t>(lost_.size() - reported_) + (has_staged_ ? 0 : unreported_);
+  record->lost = to_report_;
   record->index = index;
   record->time = now.count();
   record->stamp = frame.timestamp();
-  has_staged_ = true;
-  reported_ = lost_.size();
+  to_report_ = 0;
+  last_ = index;
+  ++staged_;
   std::memcpy(record->data(), bytes.data, captured);
 }
 
+POLLUX_NOINLINE void FrameTap::stage(const Mbuf& frame, std::uint32_t index, Time now, const WireTags& tags,
+                                     std::uint16_t flags, std::uint16_t reason) noexcept {
+  stage(bytes_of(frame, tags), frame, index, now, flags, reason);
+}
+
+POLLUX_ALWAYS_INLINE void FrameTap::stage_contiguous(const Mbuf& frame, std::uint32_t index, Time now,
+                                                     std::uint16_t flags) noexcept {
+  stage({frame.data(), frame.length(), frame.length()}, frame, index, now, flags, 0);
+}
+
 void FrameTap::publish(std::uint32_t count) noexcept {
+  if (lost_.empty() && (staged_ == 0 || last_ < count)) [[likely]] {
+    ring_.publish();
+    seen_.add(count);
+    captured_.add(staged_);
+    unreported_ = to_report_;
+  } else {
+    publish_some(count);
+  }
+  staged_ = 0;
+}
+
+void FrameTap::publish_some(std::uint32_t count) noexcept {
   std::uint64_t captured = 0;
   std::uint32_t reported = 0;
   ring_.publish(count, [&](const FrameRecord& record) {
@@ -64,15 +90,15 @@ void FrameTap::publish(std::uint32_t count) noexcept {
   captured_.add(captured);
   lost_count_.add(lost);
   unreported_ += lost - reported;
+  to_report_ = unreported_;
   lost_.clear();
-  reported_ = 0;
-  has_staged_ = false;
 }
 
 void FrameTap::count_lost(std::uint32_t frames) noexcept {
   seen_.add(frames);
   lost_count_.add(frames);
   unreported_ += frames;
+  to_report_ += frames;
 }
 
 CaptureCounts FrameTap::counts() const noexcept {
@@ -81,15 +107,18 @@ CaptureCounts FrameTap::counts() const noexcept {
 
 namespace {
 
-/// Marks of what the card reported about a frame.
-std::uint16_t flags_of(const Mbuf& frame) noexcept {
-  if (!frame.has_rx_words()) return 0;
-  const RxMetadata metadata(frame);
+/// What the card reported about a frame, as marks.
+std::uint16_t flags_of(const Mbuf& frame, const RxMetadata& metadata) noexcept {
   // A time stamp that is in the mbuf needs no mark.
   const bool stamped = metadata.is_stamped() && frame.timestamp() == 0;
   return static_cast<std::uint16_t>((metadata.is_bad_frame() ? FrameRecord::bad_frame : 0) |
                                     (stamped ? FrameRecord::card_stamped : 0));
 }
+std::uint16_t flags_of(const Mbuf& frame) noexcept {
+  return frame.has_rx_words() ? flags_of(frame, RxMetadata(frame)) : std::uint16_t{0};
+}
+
+constexpr std::uint32_t kInsertsTags = TxOffload::insert_vlan | TxOffload::insert_outer_vlan;
 
 /// A frame that was to be sent is shown with the tags that it was to have, and any other as it was received.
 WireTags tags_of_dropped(const Mbuf& frame) noexcept {
@@ -103,14 +132,34 @@ void RxTap::received(const RxQueue& /*queue*/, std::span<Mbuf* const> frames) no
   const Time now = clock_.now();
   const auto count = static_cast<std::uint32_t>(frames.size());
   for (std::uint32_t i = 0; i < count; ++i) {
-    tap_.stage(*frames[i], i, now, stripped_tags(*frames[i]), flags_of(*frames[i]));
+    const Mbuf& frame = *frames[i];
+    std::uint16_t flags = 0;
+    bool has_tags = false;
+    if (frame.has_rx_words()) {
+      const RxMetadata metadata(frame);
+      flags = flags_of(frame, metadata);
+      has_tags = metadata.vlan().has_value();
+    }
+    if (has_tags || frame.next() != nullptr) [[unlikely]] {
+      tap_.stage(frame, i, now, stripped_tags(frame), flags);
+    } else {
+      tap_.stage_contiguous(frame, i, now, flags);
+    }
   }
   tap_.publish(count);
 }
 
 void TxTap::sending(const TxQueue& /*queue*/, std::span<Mbuf* const> frames) noexcept {
   const Time now = clock_.now();
-  for (std::uint32_t i = 0; i < frames.size(); ++i) tap_.stage(*frames[i], i, now, requested_tags(*frames[i]));
+  for (std::uint32_t i = 0; i < frames.size(); ++i) {
+    const Mbuf& frame = *frames[i];
+    const bool has_tags = (frame.tx_offload().flags & kInsertsTags) != 0;
+    if (has_tags || frame.next() != nullptr) [[unlikely]] {
+      tap_.stage(frame, i, now, requested_tags(frame));
+    } else {
+      tap_.stage_contiguous(frame, i, now, 0);
+    }
+  }
 }
 
 void TxTap::sent(const TxQueue& /*queue*/, std::uint32_t count) noexcept { tap_.publish(count); }

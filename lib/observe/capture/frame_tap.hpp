@@ -95,6 +95,9 @@ class FrameRing {
     tail_.store(end, std::memory_order_release);
   }
 
+  /// For the producer: the same for all of them.
+  void publish() noexcept { tail_.store(staged_, std::memory_order_release); }
+
   /// For the consumer: the oldest record, which stays valid until `release`; nullptr if there is none.
   [[nodiscard]] const FrameRecord* front() noexcept {
     while (true) {
@@ -159,6 +162,8 @@ class FrameTap {
   /// Copies the frame with that index in its burst, with `tags`. `now` is the Context's time.
   void stage(const Mbuf& frame, std::uint32_t index, Time now, const WireTags& tags, std::uint16_t flags = 0,
              std::uint16_t reason = 0) noexcept;
+  /// The same for a frame in one segment, which has no tags.
+  void stage_contiguous(const Mbuf& frame, std::uint32_t index, Time now, std::uint16_t flags) noexcept;
   /// The first `count` frames of the burst were received or taken: shows them to the reader. Forgets the others.
   void publish(std::uint32_t count) noexcept;
 
@@ -176,6 +181,10 @@ class FrameTap {
     std::uint32_t length;  ///< of the frame
   };
   [[nodiscard]] Bytes bytes_of(const Mbuf& frame, const WireTags& tags) noexcept;
+  void stage(const Bytes& bytes, const Mbuf& frame, std::uint32_t index, Time now, std::uint16_t flags,
+             std::uint16_t reason) noexcept;
+  /// `publish` if a frame of the burst was lost, or a staged one was not taken.
+  void publish_some(std::uint32_t count) noexcept;
 
   /// Written by the polling thread alone.
   class Count {
@@ -192,12 +201,14 @@ class FrameTap {
   const TapSettings& settings_;
   FrameRing ring_;
   std::vector<std::uint8_t> scratch_;  // a frame of several segments, or with a tag
-  // The lost frames of this burst, by index, and how many of them staged records report. A record that is not published
-  // has reported nothing.
+  // Of this burst: the staged frames, the index of the last one, and those of the lost frames.
+  std::uint32_t staged_ = 0;
+  std::uint32_t last_ = 0;
   std::vector<std::uint32_t> lost_;
-  std::size_t reported_ = 0;
-  bool has_staged_ = false;       // in this burst
-  std::uint32_t unreported_ = 0;  // lost frames of earlier bursts that no published record reports
+  // Lost frames that no record reports: of earlier bursts, and with those of this one. A record that is not published
+  // has reported nothing.
+  std::uint32_t unreported_ = 0;
+  std::uint32_t to_report_ = 0;
   Count seen_;
   Count captured_;
   Count lost_count_;
