@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Forwarding in a Poller: by a handler, in a RunLoop, and by a coroutine.
+#include <utility>
 #include <vector>
 
 #include "pollux/runtime/awaitables.hpp"
@@ -33,7 +34,7 @@ class ForwardInRounds : public Workload {
  public:
   void prepare() override { fixture_.next_round(); }
   void run() override {
-    for (std::uint32_t done = 0; done < frames_;) {
+    for (std::uint32_t done = 0; done < operations();) {
       const auto found = run_once();
       if (!found || *found == 0) give_up("a frame was not polled");
       done += *found;
@@ -41,21 +42,18 @@ class ForwardInRounds : public Workload {
   }
 
  protected:
-  explicit ForwardInRounds(const Setup& setup)
-      : Workload(setup.frames() * setup.queues, setup.rounds()),
-        fixture_(setup),
-        frames_(setup.frames() * setup.queues) {}
+  ForwardInRounds(const Setup& setup, std::uint32_t frames) : Workload(frames, setup.rounds()), fixture_(setup) {}
   [[nodiscard]] virtual Result<std::uint32_t> run_once() = 0;
 
   PortFixture fixture_;
-
- private:
-  std::uint32_t frames_;
 };
 
-class ForwardPoller final : public ForwardInRounds {
+class ForwardPoller : public ForwardInRounds {
  public:
-  explicit ForwardPoller(const Setup& setup) : ForwardInRounds(setup) {
+  explicit ForwardPoller(const Setup& setup) : ForwardPoller(setup, setup.frames() * setup.queues) {}
+
+ protected:
+  ForwardPoller(const Setup& setup, std::uint32_t frames) : ForwardInRounds(setup, frames) {
     for (std::uint16_t queue = 0; queue < setup.queues; ++queue)
       need(poller_.add(fixture_.rx(queue), forward_to(fixture_.tx(queue)), {.weight = setup.limit()}));
   }
@@ -66,9 +64,22 @@ class ForwardPoller final : public ForwardInRounds {
   Poller poller_{fixture_.context()};
 };
 
+// Frames arrive on the first of the queues. The others cost polls.
+class ForwardPollerOne final : public ForwardPoller {
+ public:
+  explicit ForwardPollerOne(const Setup& setup) : ForwardPoller(setup, setup.frames()) {}
+  void prepare() override {
+    fixture_.finish_transmits(0, std::exchange(sent_, operations()));
+    fixture_.receive(0);
+  }
+
+ private:
+  std::uint32_t sent_ = 0;
+};
+
 class ForwardRunLoop final : public ForwardInRounds {
  public:
-  explicit ForwardRunLoop(const Setup& setup) : ForwardInRounds(setup) {
+  explicit ForwardRunLoop(const Setup& setup) : ForwardInRounds(setup, setup.frames() * setup.queues) {
     for (std::uint16_t queue = 0; queue < setup.queues; ++queue) {
       need(loop_.poller().add(fixture_.rx(queue), forward_to(fixture_.tx(queue)), {.weight = setup.limit()}));
       loop_.add(fixture_.tx(queue));
@@ -83,7 +94,7 @@ class ForwardRunLoop final : public ForwardInRounds {
 
 class ForwardTask final : public ForwardInRounds {
  public:
-  explicit ForwardTask(const Setup& setup) : ForwardInRounds(setup) {
+  explicit ForwardTask(const Setup& setup) : ForwardInRounds(setup, setup.frames() * setup.queues) {
     for (std::uint16_t queue = 0; queue < setup.queues; ++queue) {
       tasks_.push_back(forward_packets(fixture_.rx(queue), fixture_.tx(queue)));
       need(tasks_.back().start(poller_));
@@ -101,6 +112,7 @@ class ForwardTask final : public ForwardInRounds {
 }  // namespace
 
 std::unique_ptr<Workload> forward_poller(const Setup& setup) { return std::make_unique<ForwardPoller>(setup); }
+std::unique_ptr<Workload> forward_poller_one(const Setup& setup) { return std::make_unique<ForwardPollerOne>(setup); }
 std::unique_ptr<Workload> forward_run_loop(const Setup& setup) { return std::make_unique<ForwardRunLoop>(setup); }
 std::unique_ptr<Workload> forward_task(const Setup& setup) { return std::make_unique<ForwardTask>(setup); }
 

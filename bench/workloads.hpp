@@ -15,6 +15,7 @@ std::unique_ptr<Workload> transmit_segments(const Setup& setup);
 std::unique_ptr<Workload> forward_c(const Setup& setup);
 std::unique_ptr<Workload> forward_shared(const Setup& setup);
 std::unique_ptr<Workload> forward_poller(const Setup& setup);
+std::unique_ptr<Workload> forward_poller_one(const Setup& setup);
 std::unique_ptr<Workload> forward_run_loop(const Setup& setup);
 std::unique_ptr<Workload> forward_task(const Setup& setup);
 std::unique_ptr<Workload> forward_queues(const Setup& setup);

@@ -88,6 +88,25 @@ Result<std::uint32_t> PollerCore::run_once(Time until) {
   return found;
 }
 
+// Deficit round robin with frames as the unit. A poll is limited to what is left of the turn, so no deficit remains.
+// A turn ends when its quantum is used or the queue is empty. A turn that the budget has cut keeps its quantum.
+POLLUX_ALWAYS_INLINE std::uint32_t PollerCore::take_turn(PolledQueue& queue, std::uint32_t budget) noexcept {
+  std::uint32_t quantum = queue.quantum_ != 0 ? queue.quantum_ : queue.weight();
+  std::uint32_t found = 0;
+  running_.store(queue.name_.c_str(), std::memory_order_relaxed);
+  do {
+    const std::uint32_t limit = std::min({quantum, queue.capacity_, budget - found});
+    const std::uint32_t count = queue.gate_.call(queue, limit);
+    found += count;
+    quantum = count < limit ? 0 : quantum - count;
+  } while (quantum != 0 && found < budget);
+  queue.quantum_ = quantum;
+  if (found == 0) return 0;
+  PolledQueue::count(queue.frames_, found);
+  if (queue.is_idle_) queue.end_idle(clock_.now(), found);
+  return found;
+}
+
 // Handlers may add queues, which then take part, too. Every queue is polled once, or until the budget is used.
 std::uint32_t PollerCore::poll_round() noexcept {
   std::uint32_t found = 0;
@@ -99,25 +118,7 @@ std::uint32_t PollerCore::poll_round() noexcept {
     ++next_;
     if (found == options_.budget) break;
   }
-  return found;
-}
-
-// Deficit round robin with frames as the unit. A poll is limited to what is left of the turn, so no deficit remains.
-// A turn ends when its quantum is used or the queue is empty. A turn that the budget has cut keeps its quantum.
-std::uint32_t PollerCore::take_turn(PolledQueue& queue, std::uint32_t budget) noexcept {
-  if (queue.quantum_ == 0) queue.quantum_ = queue.weight();
-  std::uint32_t found = 0;
-  running_.store(queue.name_.c_str(), std::memory_order_relaxed);
-  while (found < budget && queue.quantum_ != 0) {
-    const std::uint32_t limit = std::min({queue.quantum_, queue.capacity_, budget - found});
-    const std::uint32_t count = queue.gate_.call(queue, limit);
-    found += count;
-    queue.quantum_ = count < limit ? 0 : queue.quantum_ - count;
-  }
   running_.store(nullptr, std::memory_order_relaxed);
-  if (found == 0) return 0;
-  PolledQueue::count(queue.frames_, found);
-  if (queue.is_idle_) queue.end_idle(clock_.now(), found);
   return found;
 }
 
