@@ -60,17 +60,18 @@ void VirtioRxQueue::setup(RxQueueSetup setup) {
                .max_excess = buffer_bytes - kEthernetHeaderBytes,
                .header_mask = header_mask(setup.features),
                .header = mergeable ? std::uint64_t{1} << kBuffersShift : 0};
-  slot_memory_.assign(memory.size, nullptr);
+  slot_memory_.assign(memory.size + kPrefetchDistance, nullptr);
   slots = slot_memory_.data();
   posted.resize(memory.size);
   slot_of.resize(memory.size);
 }
 
 Result<void> VirtioRxQueue::fill(std::span<Mbuf* const> given) {
-  const std::span all(slot_memory_);
+  const std::span all(slots, size());
   const auto missing = all.subspan(std::min(given.size(), all.size()));
   if (auto taken = pool()->take_all(missing, "a receive ring"); !taken) return taken;
   std::copy_n(given.begin(), all.size() - missing.size(), all.begin());
+  repeat_first_slots();
   clear_ring();
   return {};
 }
@@ -125,7 +126,7 @@ std::uint32_t VirtioRxQueue::drain(DrainReason reason, std::span<Mbuf*> kept) no
   });
   // Everything goes to the pool's shared list: the cache belongs to the polling thread.
   std::copy_n(slots, kept.size(), kept.begin());
-  pool()->put(std::span(slot_memory_).subspan(kept.size()));
+  pool()->put(std::span(slots, size()).subspan(kept.size()));
   std::fill(slot_memory_.begin(), slot_memory_.end(), nullptr);
   return mask + 1;
 }

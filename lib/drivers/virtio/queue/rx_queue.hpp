@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <span>
@@ -96,6 +97,10 @@ struct alignas(kApart) RxVirtqueue : RxQueueDriver {
   using RxQueueDriver::filter;
   using RxQueueDriver::RxQueueDriver;
 
+  /// Distance in slots from the current frame to the one whose header and first line are prefetched: the device wrote
+  /// them on another core, or they come from memory.
+  static constexpr std::uint32_t kPrefetchDistance = 16;
+
   template <class Ring>
   [[nodiscard]] const Ring& ring() const noexcept {
     if constexpr (std::is_same_v<Ring, PackedRing>) return packed_ring;
@@ -107,6 +112,8 @@ struct alignas(kApart) RxVirtqueue : RxQueueDriver {
     if (bytes > filter().longest()) return &RxDrops::too_long;
     return vlans->passes(frame.bytes()) ? nullptr : &RxDrops::filtered;
   }
+  /// Repeats the first slots behind the last one, so that those of the next lap are prefetched.
+  void repeat_first_slots() noexcept { std::memmove(slots + mask + 1, slots, kPrefetchDistance * sizeof(Mbuf*)); }
   /// Ends the queue. Always false.
   bool end(const char* why) noexcept {
     fault_.store(why, std::memory_order_release);
@@ -118,7 +125,7 @@ struct alignas(kApart) RxVirtqueue : RxQueueDriver {
   // First cache line, with the base's gate and cache.
   std::uint32_t next = 0;  // position of the next used entry
   std::uint32_t mask = 0;  // slots - 1
-  Mbuf** slots = nullptr;  // by buffer id
+  Mbuf** slots = nullptr;  // by buffer id, and kPrefetchDistance more to prefetch from
   bool fast = false;       // the fast path may be tried: each id is that of its slot, and no batch is being taken
 
   alignas(64) RxFastPath fast_path;
