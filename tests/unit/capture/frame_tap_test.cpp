@@ -50,6 +50,11 @@ TEST_F(FrameTapTest, CountsWhatFindsNoRoomAndSaysSoInTheNextRecord) {
   stage(tap, 2);
   tap.publish(2);
   EXPECT_EQ(read_lost(tap), (std::vector<std::uint32_t>{7, 0}));
+  stage(tap, 2);
+  tap.publish(1);  // a record that is forgotten does not bring back what was reported
+  stage(tap, 1);
+  tap.publish(1);
+  EXPECT_EQ(read_lost(tap), (std::vector<std::uint32_t>{0, 0}));
 }
 
 TEST_F(FrameTapTest, FramesThatAQueueDidNotTakeAreNeitherCapturedNorLost) {
