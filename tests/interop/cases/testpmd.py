@@ -19,7 +19,7 @@ COUNTERS = re.compile(r"NIC statistics for port (\d).*?RX-packets: (\d+)\s+RX-mi
                       r"\s+TX-errors: (\d+)", re.DOTALL)
 COUNTER_NAMES = ("received", "missed", "rx errors", "sent", "tx errors")
 
-_BIND = """
+BIND = """
 echo 1 >/sys/module/vfio/parameters/enable_unsafe_noiommu_mode
 for address in {addresses}; do
   [ "$(driver_of $address)" = none ] || echo $address >/sys/bus/pci/devices/$address/driver/unbind
@@ -52,7 +52,7 @@ finish testpmd 30
 def machine(key: str, payload: Callable[[pathlib.Path], None] | None = None, *options: str) -> Machine:
     """`payload` adds files to the guest; `options` are those of `pollux card`."""
     def add(root: pathlib.Path) -> None:
-        _add_testpmd(root)
+        add_testpmd(root)
         if payload:
             payload(root)
     made = two_exported_cards(key, *options)
@@ -61,7 +61,7 @@ def machine(key: str, payload: Callable[[pathlib.Path], None] | None = None, *op
     return made
 
 
-def _add_testpmd(root: pathlib.Path) -> None:
+def add_testpmd(root: pathlib.Path) -> None:
     program = shutil.which("dpdk-testpmd")
     folder = next(pathlib.Path(FOLDER).glob("pmds-*"), None)
     if not program or not folder:
@@ -76,7 +76,7 @@ def run(lab: Lab, script: str, devices: str = "", options: str = "", link_events
     """Runs testpmd with both cards as ports 0 and 1, then `devices`. `script` is a shell script in which `say COMMAND` gives testpmd a
     command. Returns testpmd's output. Without `link_events`, testpmd waits at its start until all ports have a link; with them it does
     not wait, and frames that it sends at once are lost."""
-    lab.guest.check(_BIND.format(addresses=" ".join(lab.addresses)), 60)
+    lab.guest.check(BIND.format(addresses=" ".join(lab.addresses)), 60)
     words = ["-l 0,1 -n 1 --no-telemetry --huge-unlink --iova-mode=pa", *(f"-d /lib/dpdk/{name}" for name in PLUGINS),
              *(f"-a {address}" for address in lab.addresses), devices, "-- -i --nb-cores=1 --total-num-mbufs=8192",
              "" if link_events else "--no-lsc-interrupt", options]
