@@ -87,7 +87,11 @@ Result<PortRecord> read_port(Json json, std::vector<FileDescriptor> descriptors)
 }
 
 Json to_json(const QueueRecord& queue) {
-  return {{"posted", queue.posted}, {"in_flight", queue.in_flight}, {"free", queue.free}, {"given", queue.given}};
+  return {{"posted", queue.posted},
+          {"in_flight", queue.in_flight},
+          {"free", queue.free},
+          {"given", queue.given},
+          {"counts", queue.counts}};
 }
 
 Result<QueueRecord> read_queue(const Json& json) {
@@ -97,7 +101,8 @@ Result<QueueRecord> read_queue(const Json& json) {
     if (!value) return tl::unexpected<Error>(value.error());
     *to = static_cast<std::uint32_t>(*value);
   }
-  for (const auto& [name, to] : {std::pair{"free", &queue.free}, std::pair{"given", &queue.given}}) {
+  for (const auto& [name, to] :
+       {std::pair{"free", &queue.free}, std::pair{"given", &queue.given}, std::pair{"counts", &queue.counts}}) {
     auto list = numbers(json, name, kMaxBuffers, ~std::uint64_t{0});
     if (!list) return pass_on(std::move(list));
     *to = *std::move(list);

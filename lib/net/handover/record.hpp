@@ -50,6 +50,8 @@ struct QueueRecord {
   std::uint32_t in_flight = 0;       ///< buffers to be sent that the kernel has not returned
   std::vector<std::uint64_t> free;   ///< buffers for the successor to send from
   std::vector<std::uint64_t> given;  ///< such ones that are in flight
+  /// What the kernel, or a card, had counted by then, in an order that is the driver's: a successor counts from there.
+  std::vector<std::uint64_t> counts;
 };
 
 [[nodiscard]] Json to_json(const QueueRecord& queue);

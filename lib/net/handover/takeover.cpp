@@ -112,7 +112,8 @@ Result<FileDescriptor> connect_to(const std::string& path) {
 
 /// Asks for what there is, and reads it.
 Result<void> ask(Inheritance& inheritance, FileDescriptor connection, const std::string& path) {
-  if (auto asked = send(connection.get(), message("hello")); !asked) return asked;
+  // If that fails, the other end may have said why before it has closed the connection.
+  static_cast<void>(send(connection.get(), message("hello")));
   auto program = receive(connection.get(), "program");
   if (!program) return pass_on(std::move(program));
   const auto version = number(program->json, "version", ~std::uint64_t{0});

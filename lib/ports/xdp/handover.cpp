@@ -18,6 +18,10 @@ namespace {
 
 using handover::Json;
 
+constexpr std::array kCounts{&KernelCounts::rx_dropped,       &KernelCounts::rx_invalid_descs,
+                             &KernelCounts::tx_invalid_descs, &KernelCounts::rx_ring_full,
+                             &KernelCounts::rx_fill_empty,    &KernelCounts::tx_ring_empty};
+
 std::string queue_name(std::uint16_t queue) { return fmt::format("queue {}", queue); }
 
 }  // namespace
@@ -94,11 +98,15 @@ Result<std::vector<handover::QueueRecord>> XdpPort::freeze() {
     }
   }
   std::vector<handover::QueueRecord> queues;
+  frozen_counts_ = past_;
   for (std::uint16_t queue = 0; queue < sockets_.size(); ++queue) {
     handover::QueueRecord record;
     if (queue < config().tx_queues())
       record = tx_[queue].freeze(lent_.empty() ? std::span<Mbuf* const>() : lent_[queue]);
     if (queue < config().rx_queues()) record.posted = rx_[queue].posted();
+    const KernelCounts counts = sockets_[queue].counts();
+    for (const auto member : kCounts) record.counts.push_back(counts.*member);
+    frozen_counts_ += counts;
     queues.push_back(std::move(record));
   }
   return queues;
@@ -117,7 +125,7 @@ void XdpPort::leave() noexcept {
 }
 
 void XdpPort::forget() noexcept {
-  past_ = counts();
+  past_ = has_left_ ? frozen_counts_ : counts();
   kernel_->leave();
   socket_map_ = FileDescriptor();
   for (XdpTxQueue& queue : tx_) queue.forget_rings();
@@ -209,7 +217,8 @@ Result<void> XdpPort::take_sockets(handover::TakenPort& from) {
     const std::uint32_t tx_ring = queue < config().tx_queues() ? config().tx[queue].ring : 0;
     const handover::QueueRecord& record = from.queues[queue];
     if (!rx || !tx || !chains || *rx < rx_ring || *tx < tx_ring || (*rx & (*rx - 1)) != 0 || (*tx & (*tx - 1)) != 0 ||
-        record.posted > *rx || record.in_flight > *tx || record.posted != rx_ring) {
+        record.counts.size() != kCounts.size() || record.posted > *rx || record.in_flight > *tx ||
+        record.posted != rx_ring) {
       return fail(ErrorCode::invalid_argument,
                   fmt::format("{}: queue {} has other rings in the program that hands it over", info().name, queue),
                   "start it with rings of the same sizes");
@@ -251,9 +260,9 @@ Result<void> XdpPort::take_over(handover::TakenPort& from) {
     return done;
   }
   from.started = true;
-  KernelCounts before{};
-  for (const Socket& socket : sockets_) before += socket.counts();
-  past_ -= before;
+  for (const handover::QueueRecord& queue : from.queues) {
+    for (std::size_t i = 0; i < kCounts.size(); ++i) past_.*kCounts[i] -= queue.counts[i];  // modulo 2^64
+  }
   socket_map_ = FileDescriptor(::fcntl(kernel_->held()->sockets, F_DUPFD_CLOEXEC, 0));
   mode_text_ = fmt::format("taken over from another program, {}, {}, each frame is copied once more",
                            why_not_native_.empty() ? "native" : "generic",

@@ -133,6 +133,7 @@ class XdpPort final : public ports::SoftwarePort, private PortFacts, private han
   std::shared_ptr<handover::TakenPort> taken_;  // since a start that has continued another program's queues
   std::shared_ptr<const TakenMemory> taken_memory_;
   std::vector<std::vector<Mbuf*>> lent_;  // by transmit queue: for a successor
+  KernelCounts frozen_counts_;            // what they had counted when the port was frozen
   bool has_left_ = false;                 // a successor has the queues
 };
 

@@ -95,16 +95,6 @@ KernelCounts& KernelCounts::operator+=(const KernelCounts& more) noexcept {
   return *this;
 }
 
-KernelCounts& KernelCounts::operator-=(const KernelCounts& less) noexcept {
-  rx_dropped -= less.rx_dropped;
-  rx_invalid_descs -= less.rx_invalid_descs;
-  tx_invalid_descs -= less.tx_invalid_descs;
-  rx_ring_full -= less.rx_ring_full;
-  rx_fill_empty -= less.rx_fill_empty;
-  tx_ring_empty -= less.tx_ring_empty;
-  return *this;
-}
-
 Result<Socket> Socket::create(const std::string& name, FileDescriptor descriptor, std::shared_ptr<Umem> area,
                               const SocketRequest& request, std::optional<Umem::Bound> shared) {
   if (!shared) {

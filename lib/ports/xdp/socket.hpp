@@ -29,8 +29,6 @@ struct KernelCounts {
   std::uint64_t rx_fill_empty = 0;     ///< frames or attempts that found the fill ring empty
   std::uint64_t tx_ring_empty = 0;     ///< attempts of the kernel to send that found nothing
   KernelCounts& operator+=(const KernelCounts& more) noexcept;
-  /// Modulo 2^64: for what another program has seen already.
-  KernelCounts& operator-=(const KernelCounts& less) noexcept;
 };
 
 /// XDP_USE_SG (Linux 6.6) of include/uapi/linux/if_xdp.h; missing in older headers.

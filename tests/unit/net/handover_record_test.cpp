@@ -68,7 +68,7 @@ TEST(HandoverRecord, EachWrongMemberOfAPortIsNamed) {
   for (const auto& [member, value] : wrong) {
     Json json = port();
     json[member] = value;
-    const auto read = read_port(std::move(json), one_descriptor());
+    const auto read = read_port(Json::parse(json.dump()), one_descriptor());
     ASSERT_FALSE(read) << member << " = " << value.dump();
     EXPECT_EQ(read.error().code, ErrorCode::invalid_argument);
     EXPECT_NE(read.error().what.find(member), std::string::npos) << read.error().what;
@@ -82,13 +82,14 @@ TEST(HandoverRecord, EachWrongMemberOfAPortIsNamed) {
 }
 
 TEST(HandoverRecord, AQueueIsReadAsItWasWritten) {
-  const QueueRecord queue{.posted = 512, .in_flight = 3, .free = {0, 2368}, .given = {4736}};
+  const QueueRecord queue{.posted = 512, .in_flight = 3, .free = {0, 2368}, .given = {4736}, .counts = {1, 0}};
   const auto read = read_queue(Json::parse(to_json(queue).dump()));
   ASSERT_TRUE(read) << read.error().message();
   EXPECT_EQ(read->posted, 512U);
   EXPECT_EQ(read->in_flight, 3U);
   EXPECT_EQ(read->free, queue.free);
   EXPECT_EQ(read->given, queue.given);
+  EXPECT_EQ(read->counts, queue.counts);
 }
 
 TEST(HandoverRecord, EachWrongMemberOfAQueueIsNamed) {
@@ -99,12 +100,13 @@ TEST(HandoverRecord, EachWrongMemberOfAQueueIsNamed) {
                                                         {"free", 7},
                                                         {"free", {1, "2"}},
                                                         {"given", {-1}},
+                                                        {"counts", {-1}},
                                                         {"given", Json::object()},
                                                         {"given", std::vector<int>(4097)}};
   for (const auto& [member, value] : wrong) {
     Json json = Json::parse(to_json(QueueRecord{}).dump());
     json[member] = value;
-    const auto read = read_queue(json);
+    const auto read = read_queue(Json::parse(json.dump()));  // a number that is not negative is unsigned then
     ASSERT_FALSE(read) << member << " = " << value.dump().substr(0, 40);
     EXPECT_NE(read.error().what.find(member), std::string::npos) << read.error().what;
   }

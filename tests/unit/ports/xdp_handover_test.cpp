@@ -51,6 +51,22 @@ TEST_F(XdpHandover, FramesThatWaitAreTheSuccessors) {
   EXPECT_EQ(old_.received(), 1U);
 }
 
+TEST_F(XdpHandover, FramesForWhichTheRingHasNoRoomAreCountedOnce) {
+  expect_echo(1);
+  Program next;
+  auto takeover = Takeover::begin(next.context(), path_);
+  ASSERT_TRUE(takeover && *takeover);
+  ASSERT_TRUE(next.open("xdp:plxu0?rule=all", next.settings()));
+  for (int i = 0; i < 200; ++i) kernel_->send(framed(60, 1));  // nobody polls, and the ring has 64
+  ASSERT_TRUE((*takeover)->finish());
+  ASSERT_TRUE(soon([&] { return old_.has_left(); }));
+  next.run();
+  for (int i = 0; i < 64; ++i) EXPECT_EQ(receive(*kernel_), framed(60, 1));
+  EXPECT_EQ(next.received(), 64U);
+  EXPECT_EQ(counter(next.port(), "rx_missed_errors"), 136U);
+  EXPECT_EQ(counter(old_.port(), "rx_missed_errors"), 0U);
+}
+
 TEST_F(XdpHandover, PassesOnFromSuccessorToSuccessorWithoutALeak) {
   std::vector<std::unique_ptr<Program>> programs;
   const auto succeed = [&] {
