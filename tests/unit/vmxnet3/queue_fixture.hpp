@@ -75,11 +75,12 @@ struct Vmxnet3Queues : testing::Test {
   }
   void start_tx() {
     memory = area(tx_bytes(kSize));
-    tx.setup({.memory = memory,
-              .size = kSize,
-              .limits = {.min_frame = 14, .max_frame = 9018, .offloads = TxOffload::kChecksums},
-              .cache = cache.core(),
-              .context = context.state()});
+    tx.setup(
+        {.memory = memory,
+         .size = kSize,
+         .limits = {.min_frame = 14, .max_frame = 9018, .offloads = TxOffload::kChecksums | TxOffload::insert_vlan},
+         .cache = cache.core(),
+         .context = context.state()});
     tx.describe(tx_shared, Bar(registers, 4096), 0, 3);
     tx.open();
   }

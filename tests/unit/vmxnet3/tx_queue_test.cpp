@@ -46,6 +46,21 @@ TEST_F(Vmxnet3Tx, OneSlotStaysEmpty) {
   EXPECT_EQ(tx.in_flight(), 3u);
 }
 
+TEST_F(Vmxnet3Tx, TheFirstDescriptorHasTheRequest) {
+  start_tx();
+  MbufPtr frame = cache.allocate();
+  std::memset(frame->append(60), 2, 60);
+  MbufPtr more = cache.allocate();
+  std::memset(more->append(60), 2, 60);
+  ASSERT_TRUE(frame->chain(more));
+  frame->set_tx_offload({.flags = TxOffload::insert_vlan, .vlan = 0x6005});
+  Burst<1> burst;
+  ASSERT_TRUE(burst.push(frame));
+  ASSERT_EQ(tx.tx_burst(burst), 1u);
+  EXPECT_EQ(descriptor(0).word, 60 | tx_bits::kGeneration | tx_bits::kInsertTag | std::uint64_t{0x6005} << 48);
+  EXPECT_EQ(descriptor(1).word, 60 | tx_bits::kGeneration | tx_bits::kEndOfPacket | tx_bits::kReport);
+}
+
 TEST_F(Vmxnet3Tx, OneCompletionStandsForAllFramesBeforeIt) {
   start_tx();
   EXPECT_EQ(send(4, 3), 4u);
