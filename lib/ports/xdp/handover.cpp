@@ -118,10 +118,14 @@ void XdpPort::thaw() noexcept {
   }
 }
 
-// What the successor got, also of the mbufs, is never used here again.
 void XdpPort::leave() noexcept {
   has_left_ = true;
-  lent_.clear();
+  for (const std::vector<Mbuf*>& mbufs : std::exchange(lent_, {}))
+    kept_.insert(kept_.end(), mbufs.begin(), mbufs.end());
+}
+
+XdpPort::~XdpPort() {
+  for (Mbuf* const mbuf : kept_) MbufAccess::pool(*mbuf).put({&mbuf, 1});
 }
 
 void XdpPort::forget() noexcept {
@@ -129,8 +133,8 @@ void XdpPort::forget() noexcept {
   kernel_->leave();
   socket_map_ = FileDescriptor();
   for (XdpTxQueue& queue : tx_) queue.forget_rings();
-  for (XdpRxQueue& queue : rx_) queue.leave();
-  for (XdpTxQueue& queue : tx_) queue.leave();
+  for (XdpRxQueue& queue : rx_) queue.leave(kept_);
+  for (XdpTxQueue& queue : tx_) queue.leave(kept_);
   sockets_.clear();
   taken_ = nullptr;
   taken_memory_ = nullptr;

@@ -51,6 +51,7 @@ struct Parts {
 class XdpPort final : public ports::SoftwarePort, private PortFacts, private handover::PortHandover {
  public:
   XdpPort(const ports::PortIdentity& identity, Parts parts, const std::string& what);
+  ~XdpPort() override;
 
   void add_initial(Settings& settings) const override;
   [[nodiscard]] Result<void> check(const PlacedSettings& from, PlacedSettings& to) override;
@@ -133,6 +134,7 @@ class XdpPort final : public ports::SoftwarePort, private PortFacts, private han
   std::shared_ptr<handover::TakenPort> taken_;  // since a start that has continued another program's queues
   std::shared_ptr<const TakenMemory> taken_memory_;
   std::vector<std::vector<Mbuf*>> lent_;  // by transmit queue: for a successor
+  std::vector<Mbuf*> kept_;               // a successor uses their memory: nobody else may before the port is destroyed
   KernelCounts frozen_counts_;            // what they had counted when the port was frozen
   bool has_left_ = false;                 // a successor has the queues
 };

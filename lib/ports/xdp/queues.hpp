@@ -28,6 +28,12 @@ namespace pollux::xdp {
   return freed;
 }
 
+/// Moves what has been borrowed to `kept`, if that are mbufs of this program.
+inline void keep_all(BorrowedMbufs& borrowed, bool is_own, std::vector<Mbuf*>& kept) {
+  if (is_own) borrowed.remove_all([&kept](Mbuf& mbuf) { kept.push_back(&mbuf); });
+  borrowed = {};
+}
+
 struct RxModes {
   bool busy = false;   ///< an empty burst runs the queue in the kernel (KernelSide::make_socket)
   bool hints = false;  ///< there is a HintRecord in front of each frame
@@ -52,8 +58,8 @@ class XdpRxQueue final : public RxQueueDriver {
   /// them, and the kernel gets the same ones again.
   void take(const Rings& rings, int socket, std::shared_ptr<const TakenMemory> memory, std::uint32_t posted,
             const RxModes& modes);
-  /// Another program has what the kernel has.
-  void leave() noexcept { borrowed_ = {}; }
+  /// Another program has what the kernel has: moves the mbufs among it to `kept`.
+  void leave(std::vector<Mbuf*>& kept) { keep_all(borrowed_, taken_ == nullptr, kept); }
   /// Passes more mbufs of the pool to the kernel.
   void add(std::span<Mbuf* const> mbufs) noexcept;
   /// The mbufs that the kernel has, or frames in them.
@@ -153,7 +159,7 @@ class XdpTxQueue final : public TxQueueDriver {
   /// Frees what the kernel has sent, whatever the queue's buffers are.
   std::uint32_t reclaim_any() noexcept { return taken_ != nullptr ? reclaim_copies() : reclaim(); }
   /// As that of XdpRxQueue.
-  void leave() noexcept { borrowed_ = {}; }
+  void leave(std::vector<Mbuf*>& kept) { keep_all(borrowed_, taken_ == nullptr, kept); }
   [[nodiscard]] bool is_taken() const noexcept { return taken_ != nullptr; }
   /// Control path, with the gate closed, after `attach`. `on`: a call that should send may poll another queue than this
   /// one, so a burst also wakes the driver.
