@@ -34,9 +34,10 @@ bool is_model_name(std::string_view name) {
 /// The in-process cards of a Context. The last one added has priority. Thread rule: any thread.
 class CardModels {
  public:
-  CardModels()
-      : models_{{.name = "virtio-net", .make = *models::virtio::card_maker("")},
-                {.name = "82576", .make = models::igb::make_card}} {}
+  CardModels() : models_{{.name = "virtio-net", .make = *models::virtio::card_maker("")}} {
+    for (const models::igb::NamedCard& card : models::igb::named_cards()) models_.push_back({card.name, card.make});
+    models_.push_back({.name = "82576", .make = models::igb::make_card});
+  }
 
   [[nodiscard]] Result<void> add(CardModel model) {
     if (!is_model_name(model.name)) {

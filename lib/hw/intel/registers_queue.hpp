@@ -38,8 +38,9 @@ struct SRRCTL : Register<SRRCTL, 0xC00C, Access::rw, Stride{0x40, 16}, Alias{0x2
   static constexpr Field DESCTYPE{25, 3};
   static constexpr Choice LEGACY{DESCTYPE, 0}, ONE_BUFFER{DESCTYPE, 1}, SPLIT{DESCTYPE, 2}, REPLICATE{DESCTYPE, 3},
       REPLICATE_LARGE{DESCTYPE, 4}, SPLIT_ALWAYS{DESCTYPE, 5};
+  static constexpr Bit TIMESTAMP{30};  ///< of an I350 and later: stamps lie in front of the frames
   static constexpr Bit DROP_EN{31};
-  POLLUX_FIELDS(BSIZEPACKET, BSIZEHEADER, RDMTS, DESCTYPE, DROP_EN);
+  POLLUX_FIELDS(BSIZEPACKET, BSIZEHEADER, RDMTS, DESCTYPE, TIMESTAMP, DROP_EN);
 };
 
 /// Receive descriptor control, one per queue. Widths: DPDK e1000, igb_rxtx.c; bits 25 and 26: e1000_base.h,

@@ -156,13 +156,39 @@ TEST(IgbRegisters, CountersAreOnlyClearOnRead) {
 TEST(IgbRegisters, ArraysHaveTheCardsSizes) {
   EXPECT_EQ(RDT::kCount, kRxQueues);
   EXPECT_EQ(TDT::kCount, kTxQueues);
-  EXPECT_EQ(RAL::kCount, kExactAddresses);
+  for (const RegisterInfo& info : registers_of(kCards[0])) {
+    if (info.name == "RAL") {
+      EXPECT_EQ(info.stride.count, kExactAddresses);
+    }
+    EXPECT_NE(info.group, "later") << info.name;
+  }
   EXPECT_EQ(MTA::kCount, kMulticastTableWords);
   EXPECT_EQ(UTA::kCount, kUnicastTableWords);
   EXPECT_EQ(VFTA::kCount, kVlanTableWords);
   EXPECT_EQ(RETA::kCount * 4, kRedirectionEntries);
   EXPECT_EQ(RSSRK::kCount, kRssKeyWords);
   EXPECT_EQ(EITR::kCount, kMsixVectors);
+}
+
+/// The numbers are those of Linux igb (IGB_MAX_RX_QUEUES, E1000_RAR_ENTRIES_I350) and of DPDK, igb_ethdev.c,
+/// eth_igb_infos_get.
+TEST(IgbRegisters, ACardHasAsManyAsItsTraitsSay) {
+  struct Expected {
+    std::uint16_t id;
+    std::uint32_t queues, addresses;
+  };
+  for (const Expected& card : {Expected{0x1521, 8, 32}, Expected{0x1533, 4, 16}, Expected{0x1539, 2, 16}}) {
+    std::map<std::string_view, std::uint32_t> counts;
+    for (const RegisterInfo& info : registers_of(*find_card({.vendor = 0x8086, .device = card.id}))) {
+      counts[info.name] = info.stride.count;
+      EXPECT_LE(info.alias.count, info.stride.count) << info.name;
+    }
+    EXPECT_EQ(counts["RDT"], card.queues);
+    EXPECT_EQ(counts["TDT"], card.queues);
+    EXPECT_EQ(counts["RAH"], card.addresses);
+    EXPECT_EQ(counts["PSRTYPE"], 8U);
+    EXPECT_EQ(counts["INVM"], 64U);
+  }
 }
 
 TEST(IgbLimits, FitTheirFields) {
@@ -178,7 +204,11 @@ TEST(IgbLimits, FitTheirFields) {
 TEST(IgbIds, NameEachPhysicalFunctionAndNothingElse) {
   const std::map<std::uint16_t, Media> expected{
       {0x10C9, Media::copper}, {0x10E6, Media::fiber},  {0x10E7, Media::serdes}, {0x10E8, Media::copper},
-      {0x1526, Media::copper}, {0x150A, Media::copper}, {0x1518, Media::serdes}, {0x150D, Media::serdes}};
+      {0x1526, Media::copper}, {0x150A, Media::copper}, {0x1518, Media::serdes}, {0x150D, Media::serdes},
+      {0x1521, Media::copper}, {0x1522, Media::fiber},  {0x1523, Media::serdes}, {0x1524, Media::serdes},
+      {0x1533, Media::copper}, {0x1534, Media::copper}, {0x1535, Media::copper}, {0x1536, Media::fiber},
+      {0x1537, Media::serdes}, {0x1538, Media::serdes}, {0x157B, Media::copper}, {0x157C, Media::serdes},
+      {0x15F6, Media::serdes}, {0x1539, Media::copper}};
   for (std::uint32_t id = 0; id <= 0xFFFF; ++id) {
     const CardTraits* const found = find_card({.vendor = 0x8086, .device = static_cast<std::uint16_t>(id)});
     const auto known = expected.find(static_cast<std::uint16_t>(id));

@@ -77,7 +77,7 @@ class CardNvmPins : public testing::Test {
 
 TEST_F(CardNvmPins, ReadEveryWord) {
   fixture.card.nvm().words()[200] = 0x1234;
-  for (unsigned word = 0; word < NvmPins::kBytes / 2; ++word) {
+  for (unsigned word = 0; word < 256; ++word) {
     EXPECT_EQ(read_word(word), fixture.card.nvm().words()[word]) << word;
   }
 }

@@ -113,7 +113,9 @@ void write_vlans(const GigabitCard& card, const VlanSet* before, const VlanSet& 
   for (std::size_t word = 0; word < reg::kVlanTableWords; ++word) {
     const std::uint32_t value = bits(vlans, word);
     if (before != nullptr && bits(*before, word) == value) continue;
-    card.regs.write<reg::VFTA>(static_cast<std::uint32_t>(word), reg::VFTA::Value(value));
+    for (std::uint32_t i = 0; i < card.family.vlan_table_writes; ++i) {
+      card.regs.write<reg::VFTA>(static_cast<std::uint32_t>(word), reg::VFTA::Value(value));
+    }
   }
 }
 

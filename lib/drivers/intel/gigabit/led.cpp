@@ -67,7 +67,9 @@ Result<void> Leds::write(LedMode mode) {
   if (!values_) {
     if (mode == LedMode::automatic) return {};
     std::array<std::uint16_t, 1> settings{};
-    if (auto read = read_nvm(card_, hw::gigabit::nvm::kIdLedSettings, settings); !read) return read;
+    if (has_words(card_)) {
+      if (auto read = read_nvm(card_, hw::gigabit::nvm::kIdLedSettings, settings); !read) return read;
+    }
     const auto automatic = read_with_retry<reg::LEDCTL>(card_);
     if (card_.regs.removed()) return fail_removed(card_.name);
     values_ = led_values(automatic.raw(), settings[0]);

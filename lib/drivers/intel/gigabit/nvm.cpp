@@ -61,6 +61,8 @@ Result<std::optional<MacAddress>> alternate_mac(const GigabitCard& card) {
 
 bool has_nvm(const GigabitCard& card) { return card.regs.read<reg::EECD>().has(reg::EECD::PRES); }
 
+std::uint32_t port_of(const GigabitCard& card) { return card.regs.read<reg::STATUS>().get(reg::STATUS::LAN_ID); }
+
 }  // namespace
 
 Result<void> read_nvm(const GigabitCard& card, std::uint16_t first, std::span<std::uint16_t> into) {
@@ -84,41 +86,61 @@ Result<void> read_nvm(const GigabitCard& card, std::uint16_t first, std::span<st
   return {};
 }
 
+// Linux igb, e1000_i210.c, igb_get_flash_presence_i210. Without a flash an I210 has the words of its iNVM alone, and no
+// checksum.
+bool has_words(const GigabitCard& card) {
+  return card.family.nvm.storage == words::Storage::eeprom ||
+         card.regs.read<reg::EECD>().has(reg::EECD::FLASH_DETECTED);
+}
+
 namespace {
 
 // [I-MAC] A reset clears RAL[0], and the card loads it from the NVM afterwards (82575 manual, p. 380). The second port
 // inverts the lowest bit of the words' address (DPDK, e1000_82540.c, e1000_read_mac_addr_82540, for older dual cards).
 Result<MacAddress> mac_in_nvm(const GigabitCard& card) {
   std::array<std::uint16_t, 3> address{};
-  if (auto read = read_nvm(card, words::kMacAddress, address); !read) return pass_on(std::move(read));
+  if (!has_words(card)) return MacAddress{};
+  const std::uint32_t port = port_of(card);
+  const auto first = static_cast<std::uint16_t>(words::section_of(card.family.nvm, port) + words::kMacAddress);
+  if (auto read = read_nvm(card, first, address); !read) return pass_on(std::move(read));
   MacAddress mac = words::mac_address(address);
-  mac[5] = static_cast<std::uint8_t>(mac[5] ^ (card.regs.read<reg::STATUS>().get(reg::STATUS::LAN_ID) & 1));
+  if (card.family.nvm.sections == 1) mac[5] = static_cast<std::uint8_t>(mac[5] ^ (port & 1));
   return mac;
+}
+
+// Checks the words whose checksum belongs to the port with this section.
+Result<void> check_section(const GigabitCard& card, std::uint16_t first) {
+  std::vector<std::uint16_t> content(card.family.nvm.checksum + std::size_t{1});
+  if (auto read = read_nvm(card, first, content); !read) return read;
+  if (words::checksum_holds(content)) return {};
+  // DPDK, igb_ethdev.c, eth_igb_dev_init: some parts fail the first time since their bus is in a sleep state.
+  card.log(LogLevel::info, "the NVM's checksum is wrong; reading it again");
+  card.clock().sleep_for(kSecondLook);
+  if (auto read = read_nvm(card, first, content); !read) return read;
+  if (words::checksum_holds(content)) return {};
+  const auto sum = static_cast<std::uint16_t>(std::accumulate(content.begin(), content.end(), 0u));
+  return fail(ErrorCode::device_fault,
+              fmt::format("{}: the NVM's words {:#04x} to {:#04x} sum to {:#06x}, not {:#06x}", card.name, first,
+                          first + card.family.nvm.checksum, sum, words::kSum),
+              "the card's settings are damaged; rewrite its NVM with the vendor's tool");
 }
 
 }  // namespace
 
-// Linux, e1000_nvm.c, igb_validate_nvm_checksum. Without an EEPROM nothing configures the PHY: Linux then runs a script
-// of PHY writes (e1000_phy.c, igb_phy_init_script_igp3). No such board is known, so the port is refused.
+// Linux, e1000_nvm.c, igb_validate_nvm_checksum, and e1000_82575.c, igb_validate_nvm_checksum_i350. Without an EEPROM
+// nothing configures the PHY: Linux then runs a script of PHY writes (e1000_phy.c, igb_phy_init_script_igp3). No such
+// board is known, so the port is refused.
 Result<void> check_nvm(const GigabitCard& card) {
+  if (!has_words(card)) return {};
   if (!has_nvm(card)) {
     return fail(
         ErrorCode::not_supported, fmt::format("{}: the card has no EEPROM (EECD.PRES is 0)", card.name),
         "use a card whose EEPROM configures its PHY and holds its address; on such a card the EEPROM is defective");
   }
-  std::vector<std::uint16_t> content(card.family.nvm.checksum + std::size_t{1});
-  if (auto read = read_nvm(card, 0, content); !read) return read;
-  if (words::checksum_holds(content)) return {};
-  // DPDK, igb_ethdev.c, eth_igb_dev_init: some parts fail the first time since their bus is in a sleep state.
-  card.log(LogLevel::info, "the NVM's checksum is wrong; reading it again");
-  card.clock().sleep_for(kSecondLook);
-  if (auto read = read_nvm(card, 0, content); !read) return read;
-  if (words::checksum_holds(content)) return {};
-  const auto sum = static_cast<std::uint16_t>(std::accumulate(content.begin(), content.end(), 0u));
-  return fail(ErrorCode::device_fault,
-              fmt::format("{}: the NVM's words 0x00 to {:#04x} sum to {:#06x}, not {:#06x}", card.name,
-                          card.family.nvm.checksum, sum, words::kSum),
-              "the card's settings are damaged; rewrite its NVM with the vendor's tool");
+  for (std::uint32_t port = 0; port < card.family.nvm.sections; ++port) {
+    if (auto held = check_section(card, words::section_of(card.family.nvm, port)); !held) return held;
+  }
+  return {};
 }
 
 Result<MacAddress> permanent_mac(const GigabitCard& card) {

@@ -22,6 +22,9 @@ inline constexpr Duration kPauseForOthers = milliseconds(10);
 /// Reads NVM words from `first` on. Errors: device_removed, timeout.
 [[nodiscard]] Result<void> read_nvm(const GigabitCard& card, std::uint16_t first, std::span<std::uint16_t> words);
 
+/// Whether the card has the words of an NVM. Otherwise read_nvm would wait for them in vain.
+[[nodiscard]] bool has_words(const GigabitCard& card);
+
 /// Checks that there is an NVM, and its checksum. Errors: not_supported (the card has no NVM), device_fault (the NVM is
 /// damaged, and so are the settings that the card loaded from it), device_removed, timeout.
 [[nodiscard]] Result<void> check_nvm(const GigabitCard& card);

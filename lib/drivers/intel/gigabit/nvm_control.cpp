@@ -49,7 +49,13 @@ Result<void> NvmControl::expect_pins() const {
   if (auto present = expect_present(card_); !present || card_.family.features.nvm_pins) return present;
   return fail(ErrorCode::not_supported,
               fmt::format("{}: the card has no EEPROM at its pins (it never sets EECD.GNT)", card_.name),
-              "its NVM can only be read; write that of an in-process card or of a real one");
+              "its NVM can only be read; write that of an in-process 82576 or I350, or of a real one");
+}
+
+Result<void> NvmControl::expect_words() const {
+  if (auto present = expect_present(card_); !present || has_words(card_)) return present;
+  return fail(ErrorCode::not_supported, fmt::format("{}: the card has no flash, only its one-time memory", card_.name),
+              "its address is that of the port; there is no other word to read");
 }
 
 Result<void> NvmControl::check_range(std::uint32_t first, std::size_t count) const {
@@ -66,7 +72,7 @@ Result<void> NvmControl::check_range(std::uint32_t first, std::size_t count) con
 }
 
 Result<NvmInfo> NvmControl::nvm_info() {
-  if (auto present = expect_present(card_); !present) return pass_on(std::move(present));
+  if (auto present = expect_words(); !present) return pass_on(std::move(present));
   std::vector<std::uint16_t> words(layout::kTrackId + 2U);
   // A small one ends before the track id. QEMU's card never answers for a word beyond it.
   const std::uint32_t size = NvmPins::geometry(card_).words;
@@ -80,7 +86,7 @@ Result<NvmInfo> NvmControl::nvm_info() {
 }
 
 Result<std::vector<std::uint16_t>> NvmControl::read_nvm(std::uint32_t first, std::uint32_t count) {
-  if (auto present = expect_present(card_); !present) return pass_on(std::move(present));
+  if (auto present = expect_words(); !present) return pass_on(std::move(present));
   if (auto fits = check_range(first, count); !fits) return pass_on(std::move(fits));
   if (first + count > kEerdWords) return read_by_pins(first, count);
   std::vector<std::uint16_t> words(count);
@@ -142,21 +148,37 @@ Result<void> NvmControl::check_protection(std::uint32_t end) const {
 }
 
 Result<std::uint16_t> NvmControl::checksum_after(const Words& wanted) const {
+  const std::uint32_t section = section_with(wanted.first);
   const std::uint32_t last = card_.family.nvm.checksum;
   std::vector<std::uint16_t> content(last);
-  if (auto read = gigabit::read_nvm(card_, 0, content); !read) return pass_on(std::move(read));
-  for (std::uint32_t i = 0; i < wanted.words.size() && wanted.first + i < last; ++i) {
-    content[wanted.first + i] = wanted.words[i];
+  if (auto read = gigabit::read_nvm(card_, static_cast<std::uint16_t>(section), content); !read)
+    return pass_on(std::move(read));
+  for (std::uint32_t i = 0; i < wanted.words.size() && wanted.first - section + i < last; ++i) {
+    content[wanted.first - section + i] = wanted.words[i];
   }
   return layout::checksum_for(content);
+}
+
+/// The port's section that a word belongs to; the first one for words of none.
+std::uint32_t NvmControl::section_with(std::uint32_t word) const noexcept {
+  const layout::NvmTraits& nvm = card_.family.nvm;
+  for (std::uint32_t port = 1; port < nvm.sections; ++port) {
+    const std::uint32_t first = layout::section_of(nvm, port);
+    if (first <= word && word <= first + nvm.checksum) return first;
+  }
+  return 0;
 }
 
 // Linux, igb_ethtool.c, igb_set_eeprom, also updates the checksum after each write.
 Result<void> NvmControl::write_nvm(std::uint32_t first, std::span<const std::uint16_t> words) {
   if (auto usable = expect_pins(); !usable) return usable;
   if (auto fits = check_range(first, words.size()); !fits) return fits;
-  const std::uint32_t last = card_.family.nvm.checksum;
+  const std::uint32_t last = section_with(first) + card_.family.nvm.checksum;
   const auto end = static_cast<std::uint32_t>(first + words.size());
+  if (card_.family.nvm.sections > 1 && section_with(end - 1) != section_with(first)) {
+    return fail(ErrorCode::invalid_argument, fmt::format("{}: these words are those of two ports", card_.name),
+                "write the words of each port by themselves: each has a checksum of its own");
+  }
   const bool has_checksum = first <= last && last < end;
   const Words wanted{first, words};
   auto checksum = checksum_after(wanted);

@@ -29,6 +29,8 @@ class NvmControl final : public Nvm {
   };
 
   [[nodiscard]] Result<void> expect_pins() const;
+  [[nodiscard]] Result<void> expect_words() const;
+  [[nodiscard]] std::uint32_t section_with(std::uint32_t word) const noexcept;
   [[nodiscard]] Result<std::vector<std::uint16_t>> read_by_pins(std::uint32_t first, std::uint32_t count) const;
   [[nodiscard]] Result<void> check_range(std::uint32_t first, std::size_t count) const;
   [[nodiscard]] Result<void> check_protection(std::uint32_t end) const;

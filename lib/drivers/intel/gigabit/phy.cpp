@@ -43,13 +43,23 @@ Result<reg::MDIC::Value> access(const GigabitCard& card, std::uint32_t address, 
 // e1000e_read_phy_reg_bm2.
 Result<void> select_page(const GigabitCard& card, const MdioRegister& which) {
   const phy::Paging& paging = card.family.phy.paging;
-  if (which.number < phy::kFirstPaged || which.number == paging.select) return {};
+  if (paging.select == 0 || which.number < paging.first || which.number == paging.select) return {};
   if (which.address != card.family.phy.address) return {};  // another PHY may have something else there
   const std::uint32_t number = which.number & ((1U << paging.shift) - 1);
   const std::uint32_t selection = which.page << paging.shift | number;
   auto selected = access(card, which.address, paging.select, reg::MDIC::WRITE | reg::MDIC::DATA(selection));
   if (!selected) return pass_on(std::move(selected));
   return {};
+}
+
+// Linux igb, e1000_82575.c, igb_get_phy_id_82575: MDICNFG has the address of an external PHY, and chooses it.
+Result<void> expect_reachable(const GigabitCard& card, const MdioRegister& which) {
+  const phy::PhyTraits& own = card.family.phy;
+  if (own.addressed_by_mdic || which.address == own.address) return {};
+  return fail(ErrorCode::not_supported,
+              fmt::format("{}: the card reaches its own PHY alone, at address {}, not {}", card.name, own.address,
+                          which.address),
+              "leave the address out");
 }
 
 MdioRegister internal(const GigabitCard& card, std::uint32_t number) {
@@ -59,6 +69,7 @@ MdioRegister internal(const GigabitCard& card, std::uint32_t number) {
 }  // namespace
 
 Result<std::uint16_t> read_mdio(const GigabitCard& card, const MdioRegister& which) {
+  if (auto reachable = expect_reachable(card, which); !reachable) return pass_on(std::move(reachable));
   if (auto selected = select_page(card, which); !selected) return pass_on(std::move(selected));
   auto answer = access(card, which.address, which.number, reg::MDIC::READ);
   if (!answer) return pass_on(std::move(answer));
@@ -66,6 +77,7 @@ Result<std::uint16_t> read_mdio(const GigabitCard& card, const MdioRegister& whi
 }
 
 Result<void> write_mdio(const GigabitCard& card, const MdioRegister& which, std::uint16_t value) {
+  if (auto reachable = expect_reachable(card, which); !reachable) return reachable;
   if (auto selected = select_page(card, which); !selected) return selected;
   auto answer = access(card, which.address, which.number, reg::MDIC::WRITE | reg::MDIC::DATA(value));
   if (!answer) return pass_on(std::move(answer));
@@ -203,6 +215,10 @@ Result<void> reset_phy(const GigabitCard& card) {
   {
     auto acquired = SharedResource::acquire(card, Shared::phy);
     if (!acquired) return pass_on(std::move(acquired));
+    // Linux igb, e1000_82575.c, igb_setup_copper_link_82575 and igb_set_d0_lplu_state_82580.
+    if (card.family.phy.low_power == phy::LowPower::phpm) {
+      clear<reg::PHPM>(card, reg::PHPM::GO_LINKD | reg::PHPM::D0_LPLU);
+    }
     modify<reg::CTRL>(card, reg::CTRL::PHY_RST);
     card.regs.flush();
     card.clock().sleep_for(kResetTime);
@@ -220,6 +236,10 @@ Result<void> loop_phy(const GigabitCard& card) {
   auto acquired = SharedResource::acquire(card, Shared::phy);
   if (!acquired) return pass_on(std::move(acquired));
   if (auto found = find_phy(card); !found) return pass_on(std::move(found));
+  const phy::PhyTraits& own = card.family.phy;
+  if (own.loopback_number != 0) {
+    if (auto set = write_phy(card, own.loopback_number, own.loopback_value); !set) return set;
+  }
   return write_phy(card, phy::kControl, phy::kControlLoopback | phy::kControlFullDuplex | phy::kControlSpeedHigh);
 }
 
@@ -228,7 +248,7 @@ Result<void> set_up_phy(const GigabitCard& card, const LinkConfig& config, std::
   if (!acquired) return pass_on(std::move(acquired));
   auto found = find_phy(card);
   if (!found) return pass_on(std::move(found));
-  if (!found->kind->has_pages()) {
+  if (!found->kind->is_known()) {
     card.log(LogLevel::info, fmt::format("unknown PHY {:#010x}; using only standard registers", found->id));
   }
   if (auto prepared = found->kind->prepare(card, config.forced.has_value()); !prepared) return prepared;

@@ -63,9 +63,9 @@ struct CableReport {
 class PhyKind {
  public:
   virtual ~PhyKind() = default;
-  [[nodiscard]] virtual std::string_view name() const noexcept = 0;
-  /// Whether the registers from 16 on have pages, which a register selects (Paging).
-  [[nodiscard]] virtual bool has_pages() const noexcept = 0;
+  [[nodiscard]] virtual std::string_view name(const GigabitCard& card) const noexcept = 0;
+  /// Whether more than the registers of clause 22 is known.
+  [[nodiscard]] virtual bool is_known() const noexcept = 0;
   /// Prepares for negotiation, or for a forced mode. Call it before register 0 is written.
   [[nodiscard]] virtual Result<void> prepare(const GigabitCard& card, bool forced) const = 0;
   [[nodiscard]] virtual Result<CableReport> cable(const GigabitCard& card) const = 0;

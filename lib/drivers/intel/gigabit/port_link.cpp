@@ -35,7 +35,8 @@ Result<MdioRegister> check_phy_register(const GigabitCard& card, const PhyRegist
   }
   if (which.page > last_page)
     return refused(fmt::format("there is no page {}", which.page), fmt::format("pages are 0 to {}", last_page));
-  const bool paged = which.number >= phy::kFirstPaged && which.number != paging.select && address == own;
+  const bool paged =
+      paging.select != 0 && which.number >= paging.first && which.number != paging.select && address == own;
   if (which.page != 0 && !paged) {
     return refused(fmt::format("register {} of the PHY at address {} has no pages", which.number, address),
                    "only the registers 16 to 30 of the card's own PHY have pages");
@@ -127,7 +128,7 @@ Result<LinkDetails> GigabitPort::link_details() {
   const auto report = report_phy(card(), link.up);
   if (!report) return tl::unexpected<Error>(report.error());
   return LinkDetails{.link = link,
-                     .phy = std::string(report->kind->name()),
+                     .phy = std::string(report->kind->name(card())),
                      .phy_id = report->id,
                      .partner = report->partner,
                      .mdix = report->cable.mdix,

@@ -65,6 +65,7 @@ std::string check_cause(const GigabitCard& card, int event, std::uint32_t bit, s
 }  // namespace
 
 SelfTestResult test_nvm(const GigabitCard& card) {
+  if (!has_words(card)) return {SelfTestPart::nvm, SelfTestOutcome::skipped, "the card has no flash"};
   const auto checked = check_nvm(card);
   return checked ? SelfTestResult{SelfTestPart::nvm} : failed_part(SelfTestPart::nvm, checked.error().what);
 }

@@ -35,6 +35,7 @@ CardStatistics::Values CardStatistics::read() const {
     // [I-RQDPC] 12 bits, so only a lower bound if more frames were dropped since the last read.
     const auto dropped = regs_.read_and_clear<hw::intel::RQDPC>(first_queue_ + queue);
     if (!dropped.all_ones()) values.no_descriptor[queue] = dropped.get(hw::intel::RQDPC::COUNT);
+    if (drops_need_write_) regs_.bar().write32(hw::intel::RQDPC::offset(first_queue_ + queue), 0);
   }
   return values;
 }

@@ -149,6 +149,8 @@ class CardStatistics {
   /// not read. `drop_counters`: queues whose dropped frames the card counts (RQDPC).
   void attach(const hw::gigabit::Registers& regs, std::span<const std::string_view> unread,
               std::uint32_t drop_counters);
+  /// [E-RQDPC] Whether the drops of queues are cleared by a write. Call it before `attach`.
+  void clear_drops_by_write(bool needed) noexcept { drops_need_write_ = needed; }
   /// Adds what the registers hold now. Adds nothing if the card was removed.
   void accumulate();
   /// Discards what the registers hold now, for example after a reset.
@@ -198,6 +200,7 @@ class CardStatistics {
   std::uint32_t first_queue_ = 0;  // of the port
   std::uint32_t used_queues_ = kMaxQueues;
   bool attached_ = false;
+  bool drops_need_write_ = false;
   Values total_;
   MissedFrames missed_;
   DeliveredFrames delivered_;

@@ -31,9 +31,13 @@ reg::WUFC::Value filters_of(const WakeEvents& events) noexcept {
 Result<bool> may_wake(const GigabitCard& card) {
   if (auto present = expect_present(card); !present) return pass_on(std::move(present));
   const std::uint32_t port = card.regs.read<reg::STATUS>().get(reg::STATUS::LAN_ID);
-  if (port != 1) return port == 0;
+  const hw::gigabit::nvm::NvmTraits& nvm = card.family.nvm;
+  if (port == 0 || (port != 1 && nvm.sections == 1)) return port == 0;
+  const auto at = static_cast<std::uint16_t>(nvm.sections == 1 ? hw::gigabit::nvm::kInitControl3Port1
+                                                               : hw::gigabit::nvm::section_of(nvm, port) +
+                                                                     hw::gigabit::nvm::kInitControl3Port0);
   std::array<std::uint16_t, 1> word{};
-  if (auto read = read_nvm(card, hw::gigabit::nvm::kInitControl3Port1, word); !read) return pass_on(std::move(read));
+  if (auto read = read_nvm(card, at, word); !read) return pass_on(std::move(read));
   return (word[0] & hw::gigabit::nvm::kMayWake) != 0;
 }
 

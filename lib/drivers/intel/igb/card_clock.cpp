@@ -14,6 +14,12 @@ namespace {
 
 /// [I-SYSTIM] More than can pass while TIMINCA is written: then the counter itself has jumped. In ns.
 constexpr std::uint64_t kJump = 1'000'000'000;
+using Format = hw::igb::ClockFormat;
+
+constexpr unsigned kNanosecondBits = 40;
+constexpr std::uint64_t kSecond = 1'000'000'000;
+constexpr std::uint32_t kSlower = std::uint32_t{1} << 31;
+
 /// Leaves room for 146 years of running.
 constexpr Time kMaxTime = Time::max() / 2;
 
@@ -21,6 +27,10 @@ constexpr Time kMaxTime = Time::max() / 2;
 
 // Linux, igb_ptp.c, igb_ptp_init: max_adj.
 PortClockLimits clock_limits(const hw::igb::ClockTraits& clock) noexcept {
+  if (clock.format != Format::parts) {  // igb_ptp_adjfine_82580
+    const double step = 1e9 / 4294967296.0 / static_cast<double>(clock.tick.count());
+    return {.max_frequency = clock.max_increment * step, .frequency_step = step, .tick = clock.tick};
+  }
   const double step = 1e9 / clock.increment;
   return {.max_frequency = (clock.max_increment - clock.increment) * step, .frequency_step = step, .tick = clock.tick};
 }
@@ -28,7 +38,14 @@ PortClockLimits clock_limits(const hw::igb::ClockTraits& clock) noexcept {
 // [I-SYSTIM] On cards whose low half latches the high half, one pair would do (Linux, igb_ptp.c, igb_ptp_read_82576).
 // Without a latch a pair is wrong if the low half wraps between its two reads. If the two pairs have the same high half
 // and are in order, neither did. Otherwise it has just wrapped, and does so again only after 8 ms, so a third is right.
+//
+// The others latch both halves when SYSTIMR is read (igb_ptp_read_82580 and igb_ptp_read_i210).
 std::uint64_t CardClock::read_counter() const {
+  if (card_.traits->clock.format != Format::parts) {
+    static_cast<void>(card_.regs.read<reg::SYSTIMR>());
+    const std::uint64_t low = card_.regs.read<reg::SYSTIML>().raw();
+    return unwrapped(std::uint64_t{card_.regs.read<reg::SYSTIMH>().raw()} << 32 | low);
+  }
   const auto pair = [this] {
     const std::uint64_t low = card_.regs.read<reg::SYSTIML>().raw();
     return std::uint64_t{card_.regs.read<reg::SYSTIMH>().raw()} << 32 | low;
@@ -38,17 +55,38 @@ std::uint64_t CardClock::read_counter() const {
   return first >> 32 == second >> 32 && first <= second ? first : pair();
 }
 
+// 40 bits wrap after 18 minutes. Each value is taken as the one that is next to the last one known.
+std::uint64_t CardClock::unwrapped(std::uint64_t registers) const noexcept {
+  if (card_.traits->clock.format == Format::parts) return registers;
+  if (card_.traits->clock.format == Format::seconds) return (registers >> 32) * kSecond + (registers & 0xFFFFFFFF);
+  constexpr std::uint64_t kMask = (std::uint64_t{1} << kNanosecondBits) - 1;
+  const std::uint64_t since = (registers - counter_) & kMask;
+  const bool is_before = since >> (kNanosecondBits - 1) != 0;
+  return counter_ + since - (is_before ? kMask + 1 : 0);
+}
+
+// TSAUXC lets the clock run (igb_ptp_reset).
+void CardClock::write_rate(double frequency) {
+  const hw::igb::ClockTraits& clock = card_.traits->clock;
+  const auto steps = std::llround(frequency / clock_limits(clock).frequency_step);
+  if (clock.format == Format::parts) {
+    const auto increment = static_cast<std::uint32_t>(clock.increment + steps);
+    card_.regs.write<reg::TIMINCA>(reg::TIMINCA::PERIOD(1) | reg::TIMINCA::VALUE(increment));
+  } else {
+    const auto amount = static_cast<std::uint32_t>(std::llabs(steps));
+    card_.regs.write<reg::TSAUXC>({});
+    card_.regs.write<reg::TIMINCA>(reg::TIMINCA::Value(steps < 0 ? amount | kSlower : amount));
+  }
+  card_.regs.flush();
+}
+
 // Linux, igb_ptp.c, igb_ptp_init. With another increment the counter goes on, so that no time is lost
 // (igb_ptp_adjfreq_82576).
 Result<void> CardClock::run_at(double frequency) {
   if (state_ != State::off) {
     if (auto updated = update(); !updated) return updated;
   }
-  const hw::igb::ClockTraits& clock = card_.traits->clock;
-  const auto increment =
-      static_cast<std::uint32_t>(clock.increment + std::llround(frequency / clock_limits(clock).frequency_step));
-  card_.regs.write<reg::TIMINCA>(reg::TIMINCA::PERIOD(1) | reg::TIMINCA::VALUE(increment));
-  card_.regs.flush();
+  write_rate(frequency);
   const std::uint64_t counter = read_counter();
   if (card_.regs.removed()) return fail_removed(card_.name);
   if (state_ != State::running || (counter - counter_) >> shift() > kJump) counter_ = counter;
@@ -168,11 +206,11 @@ Result<void> StampLatches::expect_running() const {
 // both releases it everywhere.
 std::uint64_t StampLatches::read_rx() const {
   const std::uint64_t low = card_.regs.read<reg::RXSTMPL>().raw();
-  return std::uint64_t{card_.regs.read<reg::RXSTMPH>().raw()} << 32 | low;
+  return clock_.unwrapped(std::uint64_t{card_.regs.read<reg::RXSTMPH>().raw()} << 32 | low);
 }
 std::uint64_t StampLatches::read_tx() const {
   const std::uint64_t low = card_.regs.read<reg::TXSTMPL>().raw();
-  return std::uint64_t{card_.regs.read<reg::TXSTMPH>().raw()} << 32 | low;
+  return clock_.unwrapped(std::uint64_t{card_.regs.read<reg::TXSTMPH>().raw()} << 32 | low);
 }
 
 Result<std::optional<RxFrameStamp>> StampLatches::take_rx_stamp() {

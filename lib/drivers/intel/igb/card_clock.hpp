@@ -31,15 +31,18 @@ class CardClock final : public PortClock {
   [[nodiscard]] Result<void> run_at(double frequency);
   /// The counter is about to be reset: from now on the Context's clock gives the time.
   void suspend();
-  /// Call it at least every four hours, so that no wrap of the counter is missed.
+  /// Call it at least every four hours, of an I350 every nine minutes, so that no wrap of the counter is missed.
   void follow();
   /// The time of a stamp that was taken within the last four hours.
   [[nodiscard]] Time time_of(std::uint64_t counter) const noexcept;
+  /// The counter, in parts or in nanoseconds, of what the card's registers show, of the clock or of a stamp.
+  [[nodiscard]] std::uint64_t unwrapped(std::uint64_t registers) const noexcept;
 
  private:
   enum class State : std::uint8_t { off, running, suspended };
   [[nodiscard]] Result<void> update();
   [[nodiscard]] std::uint64_t read_counter() const;
+  void write_rate(double frequency);
   [[nodiscard]] unsigned shift() const noexcept { return card_.traits->clock.shift; }
   /// The parts of a nanosecond in the counter.
   [[nodiscard]] std::uint64_t parts() const noexcept { return (std::uint64_t{1} << shift()) - 1; }

@@ -205,6 +205,10 @@ Result<CardFilter> fit_filter(const FlowRule& rule, const hw::igb::FilterTraits&
   if (filters_of(card, filter->kind) == 0) {
     return does_not_fit(port, fmt::format("the card has no {} filters", name_of(filter->kind)));
   }
+  const bool has_source = filter->source || filter->destination || filter->source_port;
+  if (filter->kind == Kind::five_tuple && has_source && !card.tuples_have_sources) {
+    return does_not_fit(port, "the card's two-tuple filters compare the protocol and the destination port alone");
+  }
   if (filter->kind != Kind::five_tuple && filter->queue >= card.low_queues) {
     return does_not_fit(port, fmt::format("its action: {} filters reach queues 0 to {}, not {}", name_of(filter->kind),
                                           card.low_queues - 1, filter->queue));

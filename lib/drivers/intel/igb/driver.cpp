@@ -39,7 +39,8 @@ Result<std::unique_ptr<PortDriver>> probe(Context& context, std::unique_ptr<Devi
   const hw::igb::CardTraits* const card = hw::igb::find_card(identity);
   if (card == nullptr) {
     return fail(ErrorCode::not_supported,
-                fmt::format("{}: {:04x}:{:04x} is not an 82576", device->name(), identity.vendor, identity.device),
+                fmt::format("{}: {:04x}:{:04x} is none of the driver's cards", device->name(), identity.vendor,
+                            identity.device),
                 "use a card that the igb driver knows");
   }
   if (card->media != hw::igb::Media::copper) {
@@ -123,13 +124,18 @@ bool igb_is_status(std::uint32_t offset) noexcept {
 }
 
 std::string igb_name(std::uint32_t offset) {
-  for (const RegisterInfo& info : reg::kRegisters) {
-    for (std::uint32_t index = 0; index < info.stride.count; ++index) {
-      if (info.at(index) != offset) continue;
-      return info.stride.count == 1 ? std::string(info.name) : fmt::format("{}[{}]", info.name, index);
+  const auto name_in = [offset](const auto& table) -> std::string {
+    for (const RegisterInfo& info : table) {
+      for (std::uint32_t index = 0; index < info.stride.count; ++index) {
+        if (info.at(index) != offset) continue;
+        return info.stride.count == 1 ? std::string(info.name) : fmt::format("{}[{}]", info.name, index);
+      }
     }
-  }
-  return "an undeclared register";
+    return {};
+  };
+  std::string name = name_in(reg::kRegisters);
+  if (name.empty()) name = name_in(reg::kLaterRegisters);
+  return name.empty() ? "an undeclared register" : name;
 }
 
 constexpr CardLayout kIgb{.bar = reg::kRegisterBar,

@@ -119,6 +119,11 @@ Result<void> check_pools(const IgbCard& card, const QueuePoolsConfig& config, st
     return fail(ErrorCode::not_supported, fmt::format("{}: the card has no RSS within pools", card.name),
                 "give each pool one queue");
   }
+  if (pools != 0 && config.local_loopback && card.traits->errata.swaps_looped_tags) {
+    return fail(ErrorCode::not_supported,
+                fmt::format("{}: the card swaps the bytes of tags between pools (E-LOOPTAG)", card.name),
+                "set no local_loopback; pools then exchange frames by the switch on the wire");
+  }
   if (auto fits = check_addresses(config, card); !fits) return fits;
   return check_vlans(config, card);
 }
@@ -166,6 +171,25 @@ void write_vlans(const IgbCard& card, const QueuePoolsConfig& config) {
 
 }  // namespace
 
+// Linux, e1000_82575.c, igb_vmdq_set_loopback_pf and igb_vmdq_set_anti_spoofing_pf: TXSWC of an I350 has the fields of
+// DTXSWC.
+void write_tx_switch(const IgbCard& card, reg::DTXSWC::Value value) {
+  if (card.traits->pool_dma_strips) {
+    card.regs.write<reg::TXSWC>(reg::TXSWC::Value(value.raw()));
+  } else {
+    card.regs.write<reg::DTXSWC>(value);
+  }
+}
+
+// Linux, igb_main.c, igb_set_vf_vlan_strip (DVMOLR of an I350), and DPDK, igb_rxtx.c, eth_igb_rx_init, for the FCS.
+void write_queue_strips(const IgbCard& card, std::uint32_t queue, bool tags, bool fcs) {
+  if (!card.traits->later_registers) return;
+  reg::DVMOLR::Value value;
+  if (tags && card.traits->pool_dma_strips) value = value.with(reg::DVMOLR::STRVLAN);
+  if (fcs) value = value.with(reg::DVMOLR::STRCRC);
+  card.regs.write<reg::DVMOLR>(queue, value);
+}
+
 // [I-POOLS] After clear_filters. RSS writes MRQC again if a pool has two queues. Linux, e1000_82575.c,
 // igb_vmdq_set_replication_pf and igb_vmdq_set_loopback_pf, and igb_main.c, igb_setup_mrqc, igb_set_vmolr,
 // igb_set_vf_mac and igb_vlvf_set.
@@ -183,7 +207,7 @@ void start_pools(const IgbCard& card, const Settings& settings) {
   }
   if (config.replication) control = control.with(reg::VT_CTL::REPLICATION_EN);
   card.regs.write<reg::VT_CTL>(control);
-  if (config.local_loopback) modify<reg::DTXSWC>(card, reg::DTXSWC::VMDQ_LOOPBACK_EN);
+  if (config.local_loopback) write_tx_switch(card, reg::DTXSWC::VMDQ_LOOPBACK_EN);
   card.regs.write<reg::MRQC>(reg::MRQC::VMDQ);
 }
 
@@ -203,6 +227,7 @@ void write_pool_settings(const IgbCard& card, const Settings& settings) {
       if (all_multicast && !card.traits->features.pool_all_multicast) value = value.with(reg::VMOLR::ROMPE);
     }
     card.regs.write<reg::VMOLR>(number, value);
+    write_queue_strips(card, number, settings.vlan_stripping, strips_fcs(settings));
   }
   // The table of groups is not used otherwise.
   for (std::uint32_t word = 0; !card.traits->features.pool_all_multicast && word < reg::kMulticastTableWords; ++word) {
@@ -226,6 +251,10 @@ void write_receive_control(const IgbCard& card, const Settings& settings, bool a
   if (strips_fcs(settings)) bits = bits | reg::RCTL::SECRC;
   if (settings.keep_bad_frames) bits = bits | reg::RCTL::SBP;
   if (filters_vlans) bits = bits | reg::RCTL::VFE;
+  const bool has_pools = !settings.pools.pools.empty() || !settings.functions.empty();
+  for (std::uint32_t queue = 0; !has_pools && queue < card.traits->queues; ++queue) {
+    write_queue_strips(card, queue, false, strips_fcs(settings));
+  }
   card.regs.write<reg::RCTL>(bits);
   card.regs.bar().flush();
 }

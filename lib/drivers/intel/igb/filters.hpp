@@ -35,6 +35,11 @@ void write_outer_vlan_type(const IgbCard& card, std::optional<std::uint16_t> eth
 /// RAH.POOLSEL of the port's own address.
 [[nodiscard]] std::uint32_t own_pools(const QueuePoolsConfig& config) noexcept;
 
+/// Writes what switches frames between pools: DTXSWC, or the register that the card has in its place.
+void write_tx_switch(const IgbCard& card, hw::igb::DTXSWC::Value value);
+/// Writes what a pool, or a queue without pools, strips where VMOLR and RCTL do not decide it alone.
+void write_queue_strips(const IgbCard& card, std::uint32_t queue, bool tags, bool fcs);
+
 /// Writes the pools, if there are any, before the card receives.
 void start_pools(const IgbCard& card, const Settings& settings);
 /// Writes what pools have of the port's other settings; at any time.

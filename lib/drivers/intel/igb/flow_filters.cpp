@@ -164,6 +164,14 @@ FiveTuple five_tuple(const Entry& entry, const std::vector<Entry>& entries) {
           .more = kAnyFrame.raw()};
 }
 
+// A two-tuple filter ignores the source port, too.
+reg::FTQF::Value stamp_tuple(const IgbCard& card) {
+  const auto filter =
+      reg::FTQF::Value(reg::FTQF::PROTOCOL(packet::ip_protocol::kUdp) | reg::FTQF::VF_BP | reg::FTQF::TIME_STAMP |
+                       reg::FTQF::SOURCE_ADDRESS_BP | reg::FTQF::DESTINATION_ADDRESS_BP);
+  return card.traits->filters.tuples_have_sources ? filter : filter.with(reg::FTQF::SOURCE_PORT_BP);
+}
+
 // Linux, igb_ptp.c, igb_ptp_set_timestamp_mode. Frames of these filters are given to no queue.
 void add_stamps(Image& image, StampedMessages messages, const IgbCard& card) {
   if (stamps_use(Kind::ether_type, messages)) {
@@ -172,10 +180,7 @@ void add_stamps(Image& image, StampedMessages messages, const IgbCard& card) {
   }
   if (!stamps_use(Kind::five_tuple, messages)) return;
   image.tuples[stamp_filter(card, Kind::five_tuple)] = {
-      .filter =
-          reg::FTQF::Value(reg::FTQF::PROTOCOL(packet::ip_protocol::kUdp) | reg::FTQF::VF_BP | reg::FTQF::TIME_STAMP |
-                           reg::FTQF::SOURCE_ADDRESS_BP | reg::FTQF::DESTINATION_ADDRESS_BP)
-              .raw(),
+      .filter = stamp_tuple(card).raw(),
       .source_port = wire_order16(kEventPort),
       .priority_and_port = reg::IMIR::Value(reg::IMIR::PORT(wire_order16(kEventPort))).raw(),
       .more = kAnyFrame.raw()};
@@ -216,12 +221,12 @@ void write_tuple(const IgbCard& card, std::uint32_t slot, const FiveTuple& wante
   const bool same_filter = with_old_priority == present;
   // No frame may match half of a new filter.
   if (!same_filter) card.regs.write<reg::FTQF>(slot, {});
-  if (!same_filter) {
+  if (!same_filter && card.traits->filters.tuples_have_sources) {
     card.regs.write<reg::SAQF>(slot, reg::SAQF::Value(wanted.source));
     card.regs.write<reg::DAQF>(slot, reg::DAQF::Value(wanted.destination));
     card.regs.write<reg::SPQF>(slot, reg::SPQF::Value(wanted.source_port));
-    card.regs.write<reg::IMIREXT>(slot, reg::IMIREXT::Value(wanted.more));
   }
+  if (!same_filter) card.regs.write<reg::IMIREXT>(slot, reg::IMIREXT::Value(wanted.more));
   card.regs.write<reg::IMIR>(slot, reg::IMIR::Value(wanted.priority_and_port));
   if (!same_filter) card.regs.write<reg::FTQF>(slot, reg::FTQF::Value(wanted.filter));
 }

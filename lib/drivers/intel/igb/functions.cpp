@@ -14,7 +14,9 @@ constexpr unsigned kPriorityShift = 13;
 
 }  // namespace
 
+// [E-LOOPTAG] The drivers of such functions would see tags with swapped bytes, and this one does not swap them back.
 unsigned FunctionControl::max_functions() const {
+  if (card_.traits->errata.swaps_looped_tags) return 0;
   return card_.device == nullptr ? 0 : std::min(card_.device->max_functions(), most_functions());
 }
 
@@ -182,6 +184,7 @@ void FunctionControl::write_limits(unsigned number) const {
   if (strips_fcs(port_.settings())) value = value.with(reg::VMOLR::STRCRC);
   if (config(number).vlan == 0) value = value.with(reg::VMOLR::AUPE);
   card_.regs.write<reg::VMOLR>(number, value);
+  write_queue_strips(card_, number, true, strips_fcs(port_.settings()));
 }
 
 // The unicast table serves the port's pool alone. In promiscuous mode all of its bits are set: Linux, igb_main.c,
@@ -195,6 +198,7 @@ void FunctionControl::write_port_pool() const {
   if (strips_fcs(settings)) value = value.with(reg::VMOLR::STRCRC);
   if (settings.promiscuous || !settings.unicast.empty()) value = value.with(reg::VMOLR::ROPE);
   card_.regs.write<reg::VMOLR>(count(), value);
+  write_queue_strips(card_, count(), settings.vlan_stripping, strips_fcs(settings));
 }
 
 // Linux, igb_main.c, igb_vf_reset_msg, enables a function's queues when its driver has announced itself.
@@ -212,8 +216,8 @@ void FunctionControl::write_spoof_checks() const {
   for (unsigned number = 0; number < count(); ++number) {
     if (config(number).spoof_check) pools |= 1U << number;
   }
-  card_.regs.write<reg::DTXSWC>(reg::DTXSWC::MAC_SPOOF(pools) | reg::DTXSWC::VLAN_SPOOF(pools) |
-                                reg::DTXSWC::VMDQ_LOOPBACK_EN);
+  write_tx_switch(card_,
+                  reg::DTXSWC::MAC_SPOOF(pools) | reg::DTXSWC::VLAN_SPOOF(pools) | reg::DTXSWC::VMDQ_LOOPBACK_EN);
 }
 
 // Linux, igb_main.c, igb_set_vmvir.

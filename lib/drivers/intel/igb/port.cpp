@@ -31,7 +31,7 @@ PortInfo describe(Device& device, const hw::igb::CardTraits& card, std::uint16_t
   limits.max_pools = card.pools;
   limits.rss_table = reg::kRedirectionEntries;
   limits.rss_types = RssTypes::kAll;
-  limits.max_tx_rate = card.fastest_link;
+  limits.max_tx_rate = card.rate_limits ? card.fastest_link : 0;
   limits.link_modes = gigabit::kPhyModes;
   limits.clock = clock_limits(card.clock);
   PortInfo info = intel::describe_port(device, "igb", card.name, card.features, index, limits);

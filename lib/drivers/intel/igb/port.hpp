@@ -74,6 +74,7 @@ class IgbPort final : public gigabit::GigabitPort, private RegisterDump {
   [[nodiscard]] Result<void> quiesce() override;
   void clear_filters() override { igb::clear_filters(card_); }
   void attach_counters() override {
+    statistics_.clear_drops_by_write(card_.traits->errata.drops_need_write);
     statistics_.attach(card_.regs, card_.traits->unread_counters, card_.traits->queues);
   }
   [[nodiscard]] std::uint32_t receive_buffer(const Settings& settings) const override {

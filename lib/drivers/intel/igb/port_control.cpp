@@ -63,7 +63,7 @@ Result<Duration> IgbPort::service() {
 
 std::vector<RegisterValue> IgbPort::registers() {
   if (!expect_open()) return {};
-  return dump_registers(card_.regs.bar(), hw::igb::kRegisters, kNotDumped);
+  return dump_registers(card_.regs.bar(), hw::igb::registers_of(*card_.traits), kNotDumped);
 }
 
 Duration IgbPort::longest_request() const {

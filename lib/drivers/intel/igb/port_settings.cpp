@@ -108,19 +108,18 @@ std::uint32_t features(const Settings& settings) {
 SettingSet supported_settings(Device& device, const hw::igb::CardTraits& card) {
   SettingSet settings = kCommonSettings;
   for (const Setting setting :
-       {Setting::keep_fcs, Setting::keep_bad_frames, Setting::packet_buffers, Setting::unicast, Setting::multicast,
-        Setting::vlans, Setting::vlan_stripping, Setting::outer_vlan_type, Setting::rss, Setting::tx_rates,
-        Setting::loopback, Setting::flow_control, Setting::link, Setting::phy_enabled, Setting::wake, Setting::led,
-        Setting::stamps, Setting::clock_frequency}) {
+       {Setting::keep_fcs, Setting::keep_bad_frames, Setting::unicast, Setting::multicast, Setting::vlans,
+        Setting::vlan_stripping, Setting::outer_vlan_type, Setting::rss, Setting::loopback, Setting::flow_control,
+        Setting::link, Setting::phy_enabled, Setting::wake, Setting::led, Setting::stamps, Setting::clock_frequency}) {
     settings.insert(setting);
   }
   if (device.interrupt_vectors() != 0) settings.insert(Setting::moderation);
-  if (card.pools > 1) {
-    settings.insert(Setting::pools);
-    settings.insert(Setting::pool_tx_rates);
-  }
+  if (card.buffers.adjustable) settings.insert(Setting::packet_buffers);
+  if (card.rate_limits) settings.insert(Setting::tx_rates);
+  if (card.pools > 1) settings.insert(Setting::pools);
+  if (card.pools > 1 && card.rate_limits) settings.insert(Setting::pool_tx_rates);
   if (card.features.flow_filters) settings.insert(Setting::rules);
-  if (device.max_functions() != 0) settings.insert(Setting::functions);
+  if (device.max_functions() != 0 && !card.errata.swaps_looped_tags) settings.insert(Setting::functions);
   return settings;
 }
 

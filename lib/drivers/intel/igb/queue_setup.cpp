@@ -121,13 +121,23 @@ constexpr std::uint32_t rounded_up(std::uint32_t bytes) noexcept { return (bytes
 // The largest sizes are those after power-on. For the smallest one, flow
 // control needs room for two of the longest frames above the high mark and for a mark below it.
 PacketBufferLimits packet_buffer_limits(const hw::igb::CardTraits& card) noexcept {
+  if (!card.buffers.adjustable) return {};
   return {.unit = kUnit,
           .min = {.receive = rounded_up(2 * card.max_frame + kUnit), .transmit = rounded_up(card.max_frame)},
           .max = {.receive = card.receive_buffer, .transmit = card.transmit_buffer}};
 }
 
-// A reset by CTRL.RST keeps the sizes (I-M-RESET), a function level reset may not, so each start writes them.
+// A reset by CTRL.RST keeps the sizes (I-M-RESET), a function level reset may not, so each start writes them. On an
+// I210 another system may have divided the buffer for its traffic classes (ipxe pull request 907): Linux, igb_main.c,
+// igb_setup_tx_mode, writes its defaults.
 void PacketBufferSizes::write(const PacketBuffers& sizes) {
+  const hw::igb::BufferTraits& fixed = card_.traits->buffers;
+  if (!fixed.adjustable) {
+    if (fixed.receive == 0) return;
+    card_.regs.write<reg::RXPBS>(reg::RXPBS::Value(fixed.receive));
+    card_.regs.write<reg::TXPBS>(reg::TXPBS::Value(fixed.transmit));
+    return;
+  }
   if (!initial_) {
     if (sizes == PacketBuffers{}) return;
     const Initial initial{read_with_retry<reg::RXPBS>(card_), read_with_retry<reg::TXPBS>(card_)};
@@ -141,6 +151,7 @@ void PacketBufferSizes::write(const PacketBuffers& sizes) {
 
 std::uint32_t PacketBufferSizes::receive_bytes(const PacketBuffers& sizes) const {
   if (sizes.receive != 0) return sizes.receive;
+  if (!card_.traits->buffers.adjustable) return card_.traits->receive_buffer;
   const auto size = initial_ ? initial_->receive : read_with_retry<reg::RXPBS>(card_);
   return size.all_ones() ? 0 : size.get(reg::RXPBS::SIZE) * kUnit;
 }
@@ -184,6 +195,7 @@ TxRates::Rate TxRates::rate(std::uint32_t queue, const Settings& settings) const
 }
 
 void TxRates::apply(const PlacedSettings& from, const PlacedSettings& to) const {
+  if (!card_.traits->rate_limits) return;
   for (std::uint32_t queue = 0; speed_ != 0 && queue < card_.traits->queues; ++queue) {
     if (const Rate wanted = rate(queue, to); wanted != rate(queue, from)) write(queue, wanted);
   }
@@ -193,6 +205,7 @@ void TxRates::follow(const Link& link, const Settings& settings) {
   if (!link.up || link.speed == speed_) return;
   const bool is_first = speed_ == 0;
   speed_ = link.speed;
+  if (!card_.traits->rate_limits) return;
   for (std::uint32_t queue = 0; queue < card_.traits->queues; ++queue) {
     if (const Rate wanted = rate(queue, settings); wanted.megabits != 0 || !is_first) write(queue, wanted);
   }

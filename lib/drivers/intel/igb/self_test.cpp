@@ -2,6 +2,7 @@
 #include "drivers/intel/igb/self_test.hpp"
 
 #include <array>
+#include <vector>
 
 #include "drivers/intel/igb/port.hpp"
 
@@ -10,9 +11,6 @@ namespace pollux::drivers::igb {
 namespace {
 
 using gigabit::tested;
-
-/// The causes that ICS can raise on an 82576: Linux, igb_intr_test.
-constexpr std::uint32_t kTestedCauses = 0x77D4FBFD;
 
 // The registers, and the bits of them that keep what is written, are those of Linux, igb_ethtool.c, reg_test_82576 and
 // igb_reg_test.
@@ -38,8 +36,18 @@ constexpr std::array kPatternTests{
     tested<reg::MTA>("MTA", ~0U),
 };
 
-constexpr gigabit::RegisterPlan kPlan{
-    .patterns = kPatternTests, .steady_status = 0x7FFFF3FF, .receive_control = 0x04CFB0FC};
+/// The rows, with as many registers as the card has, and the bits that its registers keep.
+std::vector<gigabit::TestedRegisters> rows_of(const hw::igb::CardTraits& card) {
+  std::vector<gigabit::TestedRegisters> rows(kPatternTests.begin(), kPatternTests.end());
+  for (gigabit::TestedRegisters& row : rows) {
+    const bool addresses = row.name == "RAL" || row.name == "RAH";
+    if (addresses) row.count = card.exact_addresses;
+    if (!addresses && row.count == reg::kRxQueues) row.count = card.queues;
+    if (row.name == "VET") row.kept &= card.kept_vlan_types;
+    if (row.kept == kRingLength) row.kept = card.kept_ring_length;
+  }
+  return rows;
+}
 
 }  // namespace
 
@@ -51,7 +59,7 @@ SelfTestResult test_interrupts(const IgbCard& card, int event) {
   card.regs.write<reg::IVAR_MISC>(reg::IVAR_MISC::OTHER(0) | reg::IVAR_MISC::OTHER_VALID |
                                   reg::IVAR_MISC::TCP_TIMER(0) | reg::IVAR_MISC::TCP_TIMER_VALID);
   card.regs.write<reg::EIMS>(reg::EIMS::VECTORS(1));
-  SelfTestResult result = gigabit::test_causes(card, event, kTestedCauses, 0);
+  SelfTestResult result = gigabit::test_causes(card, event, card.traits->forced_causes, 0);
   card.regs.write<reg::EIMC>(reg::EIMC::Value(~0U));
   card.regs.flush();
   return result;
@@ -59,13 +67,15 @@ SelfTestResult test_interrupts(const IgbCard& card, int event) {
 
 // An 82576 takes RDT only of a queue that is enabled.
 SelfTestResult test_registers(const IgbCard& card) {
-  auto result = gigabit::test_registers(card, kPlan);
+  const auto rows = rows_of(*card.traits);
+  auto result =
+      gigabit::test_registers(card, {.patterns = rows, .steady_status = 0x7FEFF3FF, .receive_control = 0x04CFB0FC});
   if (result.outcome != SelfTestOutcome::passed) return result;
   gigabit::RegisterTest tails(card.regs.bar());
   for (std::uint32_t queue = 0; queue < card.traits->queues; ++queue) {
     card.regs.write<reg::RXDCTL>(queue, reg::RXDCTL::ENABLE);
   }
-  tails.patterns(tested<reg::RDT>("RDT", 0xFFFF, 0xFFFF));
+  tails.patterns(tested<reg::RDT>("RDT", 0xFFFF, 0xFFFF, card.traits->queues));
   for (std::uint32_t queue = 0; queue < card.traits->queues; ++queue) card.regs.write<reg::RXDCTL>(queue, {});
   return tails.result();
 }

@@ -26,6 +26,7 @@ inline constexpr std::uint16_t kInitControl4 = 0x13;
 inline constexpr std::uint16_t kInitControl3Port1 = 0x14;
 inline constexpr std::uint16_t kInitControl3Port0 = 0x24;
 inline constexpr std::uint16_t kAlternateMacPointer = 0x37;
+inline constexpr std::uint16_t kThermalSensors = 0x3E;  ///< external ones; 0 or 0xFFFF: none
 inline constexpr std::uint16_t kChecksum = 0x3F;
 inline constexpr std::uint16_t kTrackId = 0x42;  ///< two words, low word first; valid if bit 15 of the second is set
 
@@ -37,6 +38,13 @@ inline constexpr std::uint16_t kPauseBoth = 0x3000;
 /// (IGB_EEPROM_APME).
 inline constexpr std::uint16_t kMayWake = 0x0400;
 
+/// What holds the NVM's words. Linux igb, e1000_i210.c, igb_init_nvm_params_i210.
+enum class Storage : std::uint8_t {
+  eeprom,   ///< an EEPROM at the pins of EECD
+  flash,    ///< a flash, of which the card has a copy, if EECD.FLASH_DETECTED is set; otherwise as below
+  one_time  ///< the iNVM alone, which has records of some words
+};
+
 /// The properties in which the NVMs of cards differ.
 struct NvmTraits {
   /// The word that points to the alternate addresses. Linux igb, e1000_mac.c, igb_check_alt_mac_addr: from the 82580
@@ -46,7 +54,18 @@ struct NvmTraits {
   /// e1000_check_alt_mac_addr_generic.
   std::uint16_t alternate_mac_step = 3;
   std::uint16_t checksum = kChecksum;  ///< the last of the words that sum to kSum
+  /// Ports with words of their own. Several: each has a section with an address and a checksum.
+  std::uint16_t sections = 1;
+  Storage storage = Storage::eeprom;
+  std::uint32_t size = 2;       ///< EECD.SIZE, as on QEMU's card (igb_core.c, igb_mac_reg_init)
+  bool long_addresses = false;  ///< EECD.ADDR_BITS
 };
+
+/// The first word of a port's section. Linux igb, e1000_82575.h, NVM_82580_LAN_FUNC_OFFSET.
+[[nodiscard]] constexpr std::uint16_t section_of(const NvmTraits& nvm, std::uint32_t port) noexcept {
+  constexpr std::uint32_t kWords = 0x40;
+  return static_cast<std::uint16_t>(nvm.sections == 1 || port == 0 ? 0 : kWords + kWords * port);
+}
 
 /// The 16-bit sum of the words 0 to kChecksum.
 inline constexpr std::uint16_t kSum = 0xBABA;

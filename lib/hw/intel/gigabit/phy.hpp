@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string_view>
 
 /// The cards' internal copper PHYs, which are accessed through MDIC: the registers of IEEE 802.3 clause 22, and a few
 /// of the 82576's own. DPDK e1000, e1000_defines.h and e1000_phy.h; Linux igb, e1000_phy.h.
@@ -13,28 +14,6 @@ inline constexpr std::uint32_t kAddress = 1;
 /// The identifier, without its four revision bits: 0x02A80391 on the 82576 and on QEMU's igb.
 inline constexpr std::uint32_t kId = 0x02A80390;
 inline constexpr std::uint32_t kIdMask = 0xFFFFFFF0;
-
-/// How a page of the registers from 16 on is selected: by `page << shift`, with the register's number in the bits
-/// below.
-struct Paging {
-  std::uint32_t select = 31;  ///< the register
-  unsigned shift = 5;
-};
-
-/// What a PHY has in its registers from 16 on.
-enum class Kind : std::uint8_t {
-  igp03,  ///< the 82576's
-  bm,     ///< the 82574's, with Marvell's registers
-};
-
-/// The properties in which the PHYs of cards differ. The defaults are the 82576's.
-struct PhyTraits {
-  std::uint32_t address = kAddress;  ///< on MDIC
-  std::uint32_t id = kId;            ///< without the revision bits
-  Kind kind = Kind::igp03;
-  Paging paging = {};
-  bool reports_configuration = true;  ///< EEMNGCTL.CFG_DONE
-};
 
 // Register numbers.
 inline constexpr std::uint32_t kControl = 0;
@@ -128,6 +107,67 @@ inline constexpr std::array<std::uint8_t, 113> kMetresOfGain{
     114, 117, 119, 121, 83, 89, 95, 100, 105, 109, 113, 116, 119, 122, 124, 104, 109, 114, 118, 121, 124};
 /// The length that is estimated may be wrong by this: Linux igb, e1000_phy.h, IGP02E1000_AGC_RANGE.
 inline constexpr unsigned kMetresOfError = 15;
+
+/// How a page is selected: by `page << shift`, with the register's number in the bits below.
+struct Paging {
+  std::uint32_t select = kPageSelect;  ///< the register; 0: the PHY has no pages
+  unsigned shift = kPageShift;
+  std::uint32_t first = kFirstPaged;  ///< the registers from this one on have pages
+};
+
+/// Where the PHY reports its link beyond clause 22. The speed is its encoding in STATUS.SPEED plus `speed_base`.
+struct StatusRegister {
+  std::uint32_t number = kPortStatus;
+  std::uint16_t mdix = kPortMdix;
+  std::uint16_t polarity_reversed = kPortPolarityReversed;
+  unsigned speed_shift = 14;
+  unsigned speed_base = 1;
+
+  [[nodiscard]] constexpr std::uint16_t speed_bits(std::uint32_t speed) const noexcept {
+    return static_cast<std::uint16_t>((speed + speed_base) << speed_shift);
+  }
+};
+
+/// Where MDI or MDI-X is chosen.
+struct CrossoverRegister {
+  std::uint32_t number = kPortControl;
+  std::uint16_t mdix = kPortControlMdix;
+  std::uint16_t automatic = kPortControlAutoMdix;
+};
+
+/// What switches low-power link-up: register 25 of the PHY, or PHPM of the card.
+enum class LowPower : std::uint8_t { phy, phpm };
+
+/// How the PHY measures its cable: by the gains of its amplifiers, in a register with metres, or in no known way.
+enum class CableMeasure : std::uint8_t { gains, metres, none };
+
+/// What a PHY has beyond clause 22.
+enum class Kind : std::uint8_t {
+  described,  ///< what PhyTraits says
+  bm,         ///< the 82574's, with Marvell's registers
+};
+
+/// The properties in which the PHYs of cards differ. The defaults are the 82576's.
+struct PhyTraits {
+  std::uint32_t address = kAddress;  ///< on MDIC
+  std::uint32_t id = kId;            ///< without the revision bits
+  std::string_view name = "IGP03";
+  Kind kind = Kind::described;
+  Paging paging = {};
+  StatusRegister status = {};
+  CrossoverRegister crossover = {};
+  LowPower low_power = LowPower::phy;
+  CableMeasure cable = CableMeasure::gains;
+  bool reports_configuration = true;  ///< EEMNGCTL.CFG_DONE
+  bool addressed_by_mdic = true;      ///< otherwise MDICNFG chooses the PHY, which is the internal one
+  bool settings_need_reset = false;   ///< `crossover` takes effect with the reset of register 0
+  /// A register that is written before a loopback, and its value. Register 0: none.
+  std::uint32_t loopback_number = 0;
+  std::uint16_t loopback_value = 0;
+  /// The registers that answer reads and writes, a bit each: QEMU, igb_core.c, igb_phy_regcap.
+  std::uint32_t readable = 0x020F87FF;
+  std::uint32_t writable = 0x82050291;
+};
 
 }  // namespace pollux::hw::gigabit::phy
 

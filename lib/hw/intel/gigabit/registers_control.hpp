@@ -99,4 +99,11 @@ struct LEDCTL : Register<LEDCTL, 0x0E00, Access::rw> {
                 LED2_BLINK, LED3_IVRT, LED3_BLINK);
 };
 
+/// The PHY's power: smart power down, low-power link-up in D0 and in other states, and no link at all. An 82576 and
+/// an 82574 lack it.
+struct PHPM : Register<PHPM, 0x0E14, Access::rw> {
+  static constexpr Bit SPD_EN{0}, D0_LPLU{1}, D3_LPLU{2}, GO_LINKD{5};
+  POLLUX_FIELDS(SPD_EN, D0_LPLU, D3_LPLU, GO_LINKD);
+};
+
 }  // namespace pollux::hw::gigabit

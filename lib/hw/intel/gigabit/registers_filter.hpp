@@ -7,10 +7,10 @@
 /// QEMU, hw/net/e1000x_regs.h.
 namespace pollux::hw::gigabit {
 
-/// Exact-match filters for MAC addresses, in two blocks: 0 to 15 and 16 to 23.
-struct RAL : Register<RAL, 0x5400, Access::rw, Stride{8, 24, 16, 0x54E0}, Alias{0x0040, 8, 16}> {};
+/// Exact-match filters for MAC addresses, in two blocks: from 0 and from 16 on. A card has as many as its traits say.
+struct RAL : Register<RAL, 0x5400, Access::rw, Stride{8, 32, 16, 0x54E0}, Alias{0x0040, 8, 16}> {};
 
-struct RAH : Register<RAH, 0x5404, Access::rw, Stride{8, 24, 16, 0x54E4}, Alias{0x0044, 8, 16}> {
+struct RAH : Register<RAH, 0x5404, Access::rw, Stride{8, 32, 16, 0x54E4}, Alias{0x0044, 8, 16}> {
   static constexpr Field ADDRESS{0, 16}, ASEL{16, 2};
   static constexpr Field POOLSEL{18, 8};  ///< one bit per pool
   static constexpr Bit AV{31};

@@ -12,7 +12,9 @@ struct EECD : Register<EECD, 0x0010, Access::rw> {
   static constexpr Bit SK{0}, CS{1}, DI{2}, DO{3}, REQ{6}, GNT{7}, PRES{8}, AUTO_RD{9}, ADDR_BITS{10};
   static constexpr Field SIZE{11, 4};
   static constexpr Bit BLOCKED{15}, ABORT{16}, TIMEOUT{17}, ERROR_CLR{18};
-  POLLUX_FIELDS(SK, CS, DI, DO, REQ, GNT, PRES, AUTO_RD, ADDR_BITS, SIZE, BLOCKED, ABORT, TIMEOUT, ERROR_CLR);
+  static constexpr Bit FLASH_DETECTED{19}, FLUPD{23}, FLUDONE{26};  ///< of cards whose NVM is in a flash
+  POLLUX_FIELDS(SK, CS, DI, DO, REQ, GNT, PRES, AUTO_RD, ADDR_BITS, SIZE, BLOCKED, ABORT, TIMEOUT, ERROR_CLR,
+                FLASH_DETECTED, FLUPD, FLUDONE);
 };
 
 /// Reads one 16-bit word: write START with ADDR, wait for DONE, read DATA.

@@ -20,7 +20,9 @@ enum class Ownership : std::uint8_t {
 struct FamilyTraits {
   std::uint32_t exact_addresses = 24;  ///< RAL and RAH; index 0 is the port's own
   Ownership ownership = Ownership::sw_fw_sync;
-  phy::PhyTraits phy = {};  ///< of a copper port
+  std::uint32_t vlan_table_writes = 1;  ///< [E-VFTA] how often a word of VFTA is written
+  bool drops_need_write = false;        ///< [E-RQDPC] a read does not clear RQDPC, a write of zero does
+  phy::PhyTraits phy = {};              ///< of a copper port
   nvm::NvmTraits nvm = {};
   intel::CardFeatures features = {};
   bool has_link_mode = true;       ///< CTRL_EXT.LINK_MODE

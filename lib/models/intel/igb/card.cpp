@@ -32,7 +32,6 @@ Card::Card(CardOptions options)
                 },
             .configuration_changed = [this] { update_configured(); },
             .accessed = [this] { semaphores_.access_phy(); }}),
-      time_(registers_, timers_),
       general_timers_(registers_, timers_, interrupts_),
       receive_(registers_, timers_, dma_, interrupts_, statistics_, time_, traits_.exact_addresses),
       transmit_(registers_, timers_, dma_, interrupts_, statistics_, time_, receive_.pools()),
@@ -52,17 +51,23 @@ Card::Card(CardOptions options)
                  }}),
       reset_done_(timers_.add([this] { finish_reset(); })),
       load_done_(timers_.add([this] { finish_load(); })) {
-  nvm_.program(flip_for_port(options_.mac), options_.device_id);
+  nvm_.program(flip_for_port(options_.mac), options_.device_id, options_.lan_id);
   transmit_.on_frame([this](std::span<const std::byte> frame) { transmitted(frame); });
   transmit_.on_corrupt_frame([this](std::span<const std::byte> frame) { transmitted_corrupt(frame); });
   transmit_.on_switch(
       [this](std::span<const std::byte> frame, std::uint32_t pool) { return receive_.frame_of_pool(frame, pool); });
   transmit_.on_software_pause([this] { flow_.send_for_software(); });
   receive_.on_level([this](std::size_t bytes) { flow_.set_level(bytes); });
-  for (unsigned number = 0; number < hw::kPools; ++number) {
+  for (unsigned number = 0; number < traits_.functions; ++number) {
     functions_.push_back(make_function(*this, number));
   }
   interrupts_.on_function_message([this](unsigned number, unsigned vector) { functions_[number]->message(vector); });
+  if (traits_.later_registers) {
+    registers_.on_write<hw::PHPM>([this](std::uint32_t, std::uint32_t value) {
+      registers_.set<hw::PHPM>(hw::PHPM::Value(value));
+      phy_.apply_power();
+    });
+  }
   registers_.on_write<hw::PVTCTRL>([this](std::uint32_t number, std::uint32_t value) {
     if (has_function(number) && hw::PVTCTRL::Value(value).has(hw::PVTCTRL::RST)) reset_function(number);
   });
@@ -122,7 +127,7 @@ bool Card::intercepted() const noexcept {
 
 // A function accesses memory under its own identity, through its own queues: QEMU, igb_core.c, igb_start_xmit.
 void Card::enable_functions(unsigned count) noexcept {
-  enabled_functions_ = std::min(count, hw::kPools);
+  enabled_functions_ = std::min<unsigned>(count, traits_.functions);
   interrupts_.set_functions(enabled_functions_);
   control_.set_functions(enabled_functions_);
   for (std::uint32_t queue = 0; queue < hw::kRxQueues; ++queue) {
@@ -203,9 +208,10 @@ void Card::on_link_signal(const SignalHandler& handler) {
   phy_.on_signal(signal_changed_);
 }
 
-// [I-MAC] The ports of a package share the NVM's address words, and the second port inverts the lowest bit of the
+// [I-MAC] The ports of an 82576 share the NVM's address words, and the second port inverts the lowest bit of the
 // address.
 std::array<std::uint8_t, 6> Card::flip_for_port(std::array<std::uint8_t, 6> mac) const {
+  if (traits_.later_registers) return mac;
   mac[5] = static_cast<std::uint8_t>(mac[5] ^ (options_.lan_id & 1));
   return mac;
 }
@@ -237,6 +243,7 @@ void Card::initialise(bool function_level) {
   const auto wake_up_filters = registers_.get<hw::WUFC>();
   const auto management = registers_.get<hw::MANC>();
   const auto express = registers_.get<hw::GCR>();
+  const auto phy_power = registers_.get<hw::PHPM>();
   registers_.clear();
   registers_.set<hw::WUC>(wake_up);
   registers_.set<hw::WUFC>(wake_up_filters);
@@ -245,11 +252,15 @@ void Card::initialise(bool function_level) {
   registers_.set<hw::GCR>(!function_level                 ? express
                           : options_.express_version >= 2 ? express_default.with(hw::GCR::CAP_VER2)
                                                           : express_default);
-  registers_.set<hw::RXPBS>(function_level ? hw::RXPBS::SIZE(traits_.receive_buffer / 1024) : receive_buffer);
-  registers_.set<hw::TXPBS>(function_level ? hw::TXPBS::Value(traits_.transmit_buffer / 1024) : transmit_buffer);
+  registers_.set<hw::RXPBS>(function_level ? initial_receive_buffer() : receive_buffer);
+  registers_.set<hw::TXPBS>(function_level ? initial_transmit_buffer() : transmit_buffer);
   const auto left = options_.used_before ? hw::EITR::Value(hw::EITR::INTERVAL.mask()) : hw::EITR::Value();
   for (std::uint32_t i = 0; i < moderation.size(); ++i) {
     registers_.set<hw::EITR>(i, function_level ? left : moderation[i]);
+  }
+  if (traits_.later_registers) {
+    set_later_defaults();
+    if (!function_level) registers_.set<hw::PHPM>(phy_power);
   }
   control_.reset(function_level);
   interrupts_.reset(function_level);
@@ -261,6 +272,25 @@ void Card::initialise(bool function_level) {
   time_.reset();
   general_timers_.reset();
   flow_.reset();
+}
+
+hw::RXPBS::Value Card::initial_receive_buffer() const {
+  return hw::RXPBS::Value(traits_.buffers.adjustable ? traits_.receive_buffer / 1024 : traits_.buffers.receive);
+}
+
+hw::TXPBS::Value Card::initial_transmit_buffer() const {
+  return hw::TXPBS::Value(traits_.buffers.adjustable ? traits_.transmit_buffer / 1024 : traits_.buffers.transmit);
+}
+
+/// [I-M-LATER] The PHY has no link before a driver asks for one, and the sensor reports a usual temperature.
+void Card::set_later_defaults() {
+  constexpr std::uint32_t kDegrees = 45;
+  constexpr std::uint32_t kWarning = 100;
+  registers_.set<hw::PHPM>(hw::PHPM::SPD_EN | hw::PHPM::D3_LPLU | hw::PHPM::GO_LINKD);
+  registers_.set<hw::MDICNFG>(hw::MDICNFG::PHYADD(traits_.phy.address));
+  registers_.set<hw::IPCNFG>(hw::IPCNFG::EEE_100M_AN | hw::IPCNFG::EEE_1G_AN);
+  registers_.set<hw::THMJT>(hw::THMJT::TEMPERATURE(kDegrees));
+  registers_.set<hw::THHIGHTC>(hw::THHIGHTC::Value(kWarning));
 }
 
 void Card::begin_reset(bool function_level) {
@@ -288,14 +318,30 @@ void Card::update_configured() {
   constexpr auto kDone =
       hw::EEMNGCTL::CFG_DONE_0 | hw::EEMNGCTL::CFG_DONE_1 | hw::EEMNGCTL::CFG_DONE_2 | hw::EEMNGCTL::CFG_DONE_3;
   const auto now = registers_.get<hw::EEMNGCTL>();
-  registers_.set<hw::EEMNGCTL>(nvm_.loaded() && phy_.configured() ? now.with(kDone) : now.without(kDone));
+  const bool done = nvm_.loaded() && phy_.configured() && traits_.nvm.storage != hw::nvm::Storage::one_time;
+  registers_.set<hw::EEMNGCTL>(done ? now.with(kDone) : now.without(kDone));
 }
 
-std::unique_ptr<DeviceModel> make_card(unsigned number) {
+namespace {
+
+template <std::uint16_t kId>
+std::unique_ptr<DeviceModel> make(unsigned number) {
   CardOptions options;
   options.mac[5] = static_cast<std::uint8_t>(0x60 + number);
-  options.lan_id = number % 2;
+  options.device_id = kId;
+  // An I210 and an I211 have one port.
+  if (traits_of(options).functions != 0) options.lan_id = number % 2;
   return std::make_unique<Card>(options);
+}
+
+}  // namespace
+
+std::unique_ptr<DeviceModel> make_card(unsigned number) { return make<0x10C9>(number); }
+
+std::span<const NamedCard> named_cards() noexcept {
+  static constexpr std::array kNamed{NamedCard{"i350", make<0x1521>}, NamedCard{"i210", make<0x1533>},
+                                     NamedCard{"i210-flashless", make<0x157B>}, NamedCard{"i211", make<0x1539>}};
+  return kNamed;
 }
 
 }  // namespace pollux::models::igb

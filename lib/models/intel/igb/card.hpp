@@ -138,7 +138,7 @@ class Card final : public DeviceModel {
   /// Two cards with the same port number (`lan_id`) cannot be in one package, and do not share it.
   void share_package(DeviceModel& other) override;
 
-  [[nodiscard]] unsigned functions() const override { return hw::kPools; }
+  [[nodiscard]] unsigned functions() const override { return traits_.functions; }
   [[nodiscard]] DeviceModel* function(unsigned number) noexcept override {
     return number < functions_.size() ? functions_[number].get() : nullptr;
   }
@@ -150,6 +150,8 @@ class Card final : public DeviceModel {
   /// Removes the card from its slot, or puts it back. A removed card reads all ones, ignores writes and frames, and
   /// accesses no memory. A card that is put back is in its power-on state.
   void set_removed(bool removed);
+
+  [[nodiscard]] const hw::CardTraits& traits() const noexcept { return traits_; }
 
   // The parts of the card, for tests and for fault injection.
   [[nodiscard]] RegisterFile& registers() noexcept { return registers_; }
@@ -170,6 +172,9 @@ class Card final : public DeviceModel {
 
  private:
   [[nodiscard]] bool intercepted() const noexcept;
+  [[nodiscard]] hw::RXPBS::Value initial_receive_buffer() const;
+  [[nodiscard]] hw::TXPBS::Value initial_transmit_buffer() const;
+  void set_later_defaults();
   void begin_reset(bool function_level);
   void initialise(bool function_level);
   void finish_reset();
@@ -183,7 +188,7 @@ class Card final : public DeviceModel {
 
   CardOptions options_;
   const hw::CardTraits& traits_;
-  RegisterFile registers_;
+  RegisterFile registers_{traits_};
   Timers timers_;
   Dma dma_;
   std::array<Dma, hw::kPools> function_dma_;
@@ -194,7 +199,7 @@ class Card final : public DeviceModel {
   Nvm nvm_;
   Phy phy_;
   Wake wake_{registers_};
-  TimeSync time_;
+  TimeSync time_{registers_, timers_, interrupts_};
   GeneralTimers general_timers_;
   Receive receive_;
   Transmit transmit_;
@@ -215,5 +220,13 @@ class Card final : public DeviceModel {
 
 /// Creates the card of `sim:number`. Each number has its own MAC address.
 [[nodiscard]] std::unique_ptr<DeviceModel> make_card(unsigned number);
+
+/// An in-process card by its name, such as "i350", and how it is made.
+struct NamedCard {
+  const char* name;
+  std::unique_ptr<DeviceModel> (*make)(unsigned number);
+};
+/// Those besides the 82576.
+[[nodiscard]] std::span<const NamedCard> named_cards() noexcept;
 
 }  // namespace pollux::models::igb

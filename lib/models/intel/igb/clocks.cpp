@@ -22,24 +22,26 @@ unsigned value_at(std::span<const std::byte> bytes, std::size_t at) { return std
 
 }  // namespace
 
-TimeSync::TimeSync(RegisterFile& registers, const Timers& timers) : registers_(registers), timers_(timers) {
+TimeSync::TimeSync(RegisterFile& registers, const Timers& timers, Interrupts& interrupts)
+    : registers_(registers), timers_(timers), interrupts_(interrupts), traits_(registers.traits().clock) {
   install_hooks();
+  if (registers.traits().later_registers) install_later_hooks();
 }
 
 // [I-M-SYSTIM] Reading the clock's low half latches its high half. Reading a stamp's high half releases the stamp.
 void TimeSync::install_hooks() {
   registers_.on_read<hw::SYSTIML>([this](std::uint32_t) {
-    const std::uint64_t now = clock();
-    registers_.set<hw::SYSTIMH>(hw::SYSTIMH::Value(static_cast<std::uint32_t>(now >> 32)));
-    return static_cast<std::uint32_t>(now);
+    const std::uint64_t value = now();
+    registers_.set<hw::SYSTIMH>(hw::SYSTIMH::Value(static_cast<std::uint32_t>(value >> 32)));
+    return static_cast<std::uint32_t>(value);
   });
   registers_.on_write<hw::SYSTIML>([this](std::uint32_t, std::uint32_t value) {
     low_written_ = value;
-    set_clock(clock() >> 32 << 32 | value);
+    set_registers(now() >> 32 << 32 | value);
   });
   registers_.on_write<hw::SYSTIMH>([this](std::uint32_t, std::uint32_t value) {
     registers_.set<hw::SYSTIMH>(hw::SYSTIMH::Value(value));
-    set_clock(std::uint64_t{value} << 32 | low_written_);
+    set_registers(std::uint64_t{value} << 32 | low_written_);
   });
   registers_.on_write<hw::TIMINCA>([this](std::uint32_t, std::uint32_t value) {
     rebase();
@@ -70,12 +72,57 @@ void TimeSync::install_hooks() {
   });
 }
 
+// TSAUXC stops the clock, and TSICR has what TSIM lets interrupt. Linux igb, igb_ptp.c, igb_ptp_reset, and igb_main.c,
+// igb_tsync_interrupt.
+void TimeSync::install_later_hooks() {
+  registers_.on_write<hw::TSAUXC>([this](std::uint32_t, std::uint32_t value) {
+    rebase();
+    registers_.set<hw::TSAUXC>(hw::TSAUXC::Value(value));
+  });
+  registers_.on_read<hw::TSICR>([this](std::uint32_t) {
+    const std::uint32_t causes = registers_.get<hw::TSICR>().raw();
+    registers_.set<hw::TSICR>({});
+    return causes;
+  });
+}
+
 void TimeSync::reset() {
   low_written_ = 0;
+  if (!counts_parts()) registers_.set<hw::TSAUXC>(hw::TSAUXC::DISABLE);
   set_clock(0);
 }
 
+namespace {
+
+constexpr std::uint64_t kSecond = 1'000'000'000;
+constexpr std::uint64_t kLowHalf = 0xFFFFFFFF;
+constexpr unsigned kNanosecondBits = 40;
+
+}  // namespace
+
+std::uint64_t TimeSync::now() const {
+  const std::uint64_t value = clock();
+  if (traits_.format == hw::ClockFormat::seconds) return value / kSecond << 32 | value % kSecond;
+  return counts_parts() ? value : value & ((std::uint64_t{1} << kNanosecondBits) - 1);
+}
+
+void TimeSync::set_registers(std::uint64_t value) {
+  set_clock(traits_.format == hw::ClockFormat::seconds ? (value >> 32) * kSecond + (value & kLowHalf) : value);
+}
+
+std::uint64_t TimeSync::later_clock() const {
+  if (registers_.get<hw::TSAUXC>().has(hw::TSAUXC::DISABLE)) return base_;
+  const auto tick = static_cast<std::uint64_t>(traits_.tick.count());
+  const std::uint64_t ticks = static_cast<std::uint64_t>((timers_.now() - base_time_).count()) / tick;
+  const std::uint32_t increment = registers_.get<hw::TIMINCA>().raw();
+  const std::uint64_t more =
+      (ticks >> 32) * (increment & ~kAdjustSign) + ((ticks & kLowHalf) * (increment & ~kAdjustSign) >> 32);
+  const std::uint64_t passed = base_ + ticks * tick;
+  return (increment & kAdjustSign) != 0 ? passed - more : passed + more;
+}
+
 std::uint64_t TimeSync::clock() const {
+  if (!counts_parts()) return later_clock();
   const hw::TIMINCA::Value increment = registers_.get<hw::TIMINCA>();
   const std::uint64_t period = increment.get(hw::TIMINCA::PERIOD) * kPeriodUnit;
   if (period == 0) return base_;
@@ -90,6 +137,7 @@ void TimeSync::set_clock(std::uint64_t value) {
 
 // The new increment is added from the next tick on, so what has passed of a tick is not lost.
 void TimeSync::rebase() {
+  if (!counts_parts()) return set_clock(clock());
   const auto period =
       Duration(static_cast<Duration::rep>(registers_.get<hw::TIMINCA>().get(hw::TIMINCA::PERIOD) * kPeriodUnit));
   if (period == Duration(0)) return set_clock(base_);
@@ -107,19 +155,26 @@ void TimeSync::adjust(std::uint32_t high) {
 void TimeSync::sent() {
   const hw::TSYNCTXCTL::Value control = registers_.get<hw::TSYNCTXCTL>();
   if (!control.has(hw::TSYNCTXCTL::ENABLED) || control.has(hw::TSYNCTXCTL::VALID)) return;
-  const std::uint64_t now = clock();
-  registers_.set<hw::TXSTMPL>(hw::TXSTMPL::Value(static_cast<std::uint32_t>(now)));
-  registers_.set<hw::TXSTMPH>(hw::TXSTMPH::Value(static_cast<std::uint32_t>(now >> 32)));
+  const std::uint64_t stamp = now();
+  registers_.set<hw::TXSTMPL>(hw::TXSTMPL::Value(static_cast<std::uint32_t>(stamp)));
+  registers_.set<hw::TXSTMPH>(hw::TXSTMPH::Value(static_cast<std::uint32_t>(stamp >> 32)));
   registers_.set<hw::TSYNCTXCTL>(control.with(hw::TSYNCTXCTL::VALID));
+  if (!registers_.traits().later_registers) return;
+  registers_.set<hw::TSICR>(hw::TSICR::Value(registers_.get<hw::TSICR>().raw() | hw::TSIM::TXTS.bits()));
+  if (registers_.get<hw::TSIM>().has(hw::TSIM::TXTS)) interrupts_.raise(hw::ICR::TIME_SYNC);
+}
+
+bool TimeSync::selects(std::span<const std::byte> frame, const Headers& headers) const {
+  const hw::TSYNCRXCTL::Value control = registers_.get<hw::TSYNCRXCTL>();
+  return control.has(hw::TSYNCRXCTL::ENABLED) && (control.has(hw::TSYNCRXCTL::ALL) || is_event(frame, headers));
 }
 
 bool TimeSync::received(std::span<const std::byte> frame, const Headers& headers) {
   const hw::TSYNCRXCTL::Value control = registers_.get<hw::TSYNCRXCTL>();
-  if (!control.has(hw::TSYNCRXCTL::ENABLED) || control.has(hw::TSYNCRXCTL::VALID)) return false;
-  if (!control.has(hw::TSYNCRXCTL::ALL) && !is_event(frame, headers)) return false;
-  const std::uint64_t now = clock();
-  registers_.set<hw::RXSTMPL>(hw::RXSTMPL::Value(static_cast<std::uint32_t>(now)));
-  registers_.set<hw::RXSTMPH>(hw::RXSTMPH::Value(static_cast<std::uint32_t>(now >> 32)));
+  if (control.has(hw::TSYNCRXCTL::VALID) || !selects(frame, headers)) return false;
+  const std::uint64_t stamp = now();
+  registers_.set<hw::RXSTMPL>(hw::RXSTMPL::Value(static_cast<std::uint32_t>(stamp)));
+  registers_.set<hw::RXSTMPH>(hw::RXSTMPH::Value(static_cast<std::uint32_t>(stamp >> 32)));
   registers_.set<hw::TSYNCRXCTL>(control.with(hw::TSYNCRXCTL::VALID));
   return true;
 }

@@ -15,18 +15,26 @@ namespace pollux::models::igb {
 /// 8.15.
 class TimeSync {
  public:
-  TimeSync(RegisterFile& registers, const Timers& timers);
+  TimeSync(RegisterFile& registers, const Timers& timers, Interrupts& interrupts);
 
   void reset();
   /// A frame whose descriptor requests a time stamp is being sent.
   void sent();
+  /// Whether received frames like this one are stamped.
+  [[nodiscard]] bool selects(std::span<const std::byte> frame, const Headers& headers) const;
+  /// The clock, as its registers show it.
+  [[nodiscard]] std::uint64_t now() const;
   /// True if the received frame was stamped.
   [[nodiscard]] bool received(std::span<const std::byte> frame, const Headers& headers);
 
  private:
   void install_hooks();
+  void install_later_hooks();
+  [[nodiscard]] bool counts_parts() const noexcept { return traits_.format == hw::ClockFormat::parts; }
   [[nodiscard]] std::uint64_t clock() const;
+  [[nodiscard]] std::uint64_t later_clock() const;
   void set_clock(std::uint64_t value);
+  void set_registers(std::uint64_t value);
   void rebase();
   void adjust(std::uint32_t high);
   [[nodiscard]] bool is_event(std::span<const std::byte> frame, const Headers& headers) const;
@@ -35,7 +43,9 @@ class TimeSync {
 
   RegisterFile& registers_;
   const Timers& timers_;
-  std::uint64_t base_ = 0;  // the clock at `base_time_`
+  Interrupts& interrupts_;
+  const hw::ClockTraits& traits_;
+  std::uint64_t base_ = 0;  // the clock at `base_time_`, in its own parts or in nanoseconds
   Duration base_time_{0};
   std::uint32_t low_written_ = 0;  // to SYSTIML
 };

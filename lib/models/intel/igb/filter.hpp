@@ -53,9 +53,12 @@ class Filter {
   bool for_each_match(std::span<const std::byte> frame, std::size_t offset, Matched matched) const;
   [[nodiscard]] bool matches_exactly(std::span<const std::byte> frame) const;
   [[nodiscard]] std::uint32_t hash(std::span<const std::byte> frame) const;
+  void write_vlans(std::uint32_t index, std::uint32_t value);
 
   RegisterFile& registers_;
   std::uint32_t exact_addresses_;
+  std::uint32_t vlan_word_ = 0;    // the word of VFTA that was written last
+  std::uint32_t vlan_writes_ = 0;  // how often
 };
 
 /// [I-FTQF] Whether a TCP, UDP or SCTP packet has the addresses, ports and protocol of filter `index` (FTQF, SAQF,
@@ -109,6 +112,7 @@ class Pools {
   [[nodiscard]] bool foreign_vlan(std::uint16_t tag, std::uint32_t pool) const;
 
  private:
+  [[nodiscard]] hw::DTXSWC::Value tx_switch() const;
   [[nodiscard]] std::uint32_t with(hw::VMOLR::Setting bit) const;
   [[nodiscard]] std::uint32_t by_address(std::span<const std::byte> frame, bool& exact) const;
   [[nodiscard]] std::uint32_t by_vlan(const Headers& headers) const;

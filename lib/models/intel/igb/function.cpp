@@ -81,16 +81,16 @@ namespace vf = pollux::hw::igbvf;
 using Extended = Interrupts::Extended;
 
 constexpr std::uint32_t kNowhere = ~std::uint32_t{0};
-constexpr std::uint32_t kFunctionQueues = 2;
 /// The counters of the function are at 0xF10 to 0xF50 in its window. In the card's they are at 0x10010 to 0x10050.
 constexpr std::uint32_t kCounters = vf::VFGPRC::offset();
 constexpr std::uint32_t kCountersEnd = vf::VFGOTLBC::offset() + 4;
 
 /// The place in the card of a queue's register, which the function has at the alias offset.
 template <class Registers>
-std::uint32_t queue_place(const Registers& registers, std::uint32_t offset, unsigned number) noexcept {
+std::uint32_t queue_place(const Registers& registers, std::uint32_t offset, unsigned number,
+                          std::uint32_t queues) noexcept {
   for (const RegisterInfo& info : registers) {
-    for (std::uint32_t queue = 0; queue < kFunctionQueues; ++queue) {
+    for (std::uint32_t queue = 0; queue < queues; ++queue) {
       if (offset == info.alias.offset + queue * info.alias.bytes) return info.at(number + queue * hw::kPools);
     }
   }
@@ -115,7 +115,7 @@ class CardFunction final : public Function {
 
   [[nodiscard]] PciIdentity identity() const override {
     PciIdentity identity = card_.identity();
-    identity.device = vf::kCards[0].id;
+    identity.device = card_.traits().function_id;
     return identity;
   }
   [[nodiscard]] std::size_t bar_size(unsigned index) const override {
@@ -164,8 +164,9 @@ class CardFunction final : public Function {
     if (offset >= vf::EITR::offset(0) && offset <= vf::EITR::offset(vf::EITR::kCount - 1)) {
       return hw::EITR::offset(Interrupts::first_vector(number_)) + (offset - vf::EITR::offset(0));
     }
-    const std::uint32_t received = queue_place(pollux::hw::intel::kRxQueueRegisters, offset, number_);
-    return received != kNowhere ? received : queue_place(pollux::hw::intel::kTxQueueRegisters, offset, number_);
+    const std::uint32_t queues = card_.traits().queues / hw::kPools;
+    const std::uint32_t received = queue_place(pollux::hw::intel::kRxQueueRegisters, offset, number_, queues);
+    return received != kNowhere ? received : queue_place(pollux::hw::intel::kTxQueueRegisters, offset, number_, queues);
   }
   [[nodiscard]] std::uint32_t read_register(std::uint32_t offset) {
     if (offset == vf::STATUS::offset()) return card_.registers().read(hw::STATUS::offset());

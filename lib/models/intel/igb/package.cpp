@@ -129,8 +129,8 @@ namespace eeprom = pollux::hw::igb::eeprom;
 
 }  // namespace
 
-NvmPins::NvmPins(Timers& timers, std::span<std::uint16_t> words)
-    : timers_(timers), words_(words), written_(timers.add([] {})) {}
+NvmPins::NvmPins(Timers& timers, std::span<std::uint16_t> words, const eeprom::Geometry& geometry)
+    : timers_(timers), words_(words), geometry_(geometry), written_(timers.add([] {})) {}
 
 void NvmPins::reset() {
   phase_ = Phase::instruction;
@@ -176,17 +176,24 @@ void NvmPins::take_byte(std::uint8_t byte) {
   switch (phase_) {
     case Phase::instruction: return begin(byte);
     case Phase::address:
-      address_ = byte | ((instruction_ & eeprom::kAddressBit8) != 0 ? std::size_t{0x100} : 0);
-      phase_ = (instruction_ & ~eeprom::kAddressBit8) == eeprom::kRead ? Phase::read : Phase::write;
-      return;
+      address_ = byte;
+      if (geometry_.address_bits == 16) return void(phase_ = Phase::address_rest);
+      return take_address(address_ | ((instruction_ & eeprom::kAddressBit8) != 0 ? std::size_t{0x100} : 0));
+    case Phase::address_rest: return take_address(address_ << 8 | byte);
     case Phase::new_status: new_protection_ = (byte & eeprom::kProtection) >> eeprom::kProtectionShift; return;
     case Phase::write:
-      page_[address_ % kPageBytes] = byte;
-      page_changed_[address_ % kPageBytes] = true;
-      address_ = address_ / kPageBytes * kPageBytes + (address_ + 1) % kPageBytes;  // stays in its page
+      page_[address_ % geometry_.page_bytes] = byte;
+      page_changed_[address_ % geometry_.page_bytes] = true;
+      // It stays in its page.
+      address_ = address_ / geometry_.page_bytes * geometry_.page_bytes + (address_ + 1) % geometry_.page_bytes;
       return;
     default: return;
   }
+}
+
+void NvmPins::take_address(std::size_t address) {
+  address_ = address % bytes();
+  phase_ = (instruction_ & ~eeprom::kAddressBit8) == eeprom::kRead ? Phase::read : Phase::write;
 }
 
 // During a write only the status can be read. Write enable and disable take effect at once.
@@ -209,7 +216,7 @@ std::uint8_t NvmPins::next_out() {
                                      protection_ << eeprom::kProtectionShift);
   }
   const std::size_t address = address_;
-  address_ = (address_ + 1) % kBytes;
+  address_ = (address_ + 1) % bytes();
   return read_byte(address);
 }
 
@@ -220,12 +227,12 @@ void NvmPins::deselected() {
     return begin_write();
   }
   if (phase_ != Phase::write || bits_ != 0 || std::ranges::none_of(page_changed_, std::identity())) return;
-  const std::size_t page = address_ / kPageBytes * kPageBytes;
-  if (page >= eeprom::first_protected(protection_, kBytes)) {
+  const std::size_t page = address_ / geometry_.page_bytes * geometry_.page_bytes;
+  if (page >= eeprom::first_protected(protection_, static_cast<std::uint32_t>(bytes()))) {
     write_enabled_ = false;
     return;
   }
-  for (std::size_t i = 0; i < kPageBytes; ++i) {
+  for (std::size_t i = 0; i < geometry_.page_bytes; ++i) {
     if (page_changed_[i]) write_byte(page + i, page_[i]);
   }
   begin_write();
@@ -258,14 +265,26 @@ Nvm::Nvm(RegisterFile& registers, Timers& timers, const hw::nvm::NvmTraits& trai
       traits_(traits),
       begin_read_(std::move(begin_read)),
       done_(timers.add([this] { finish_read(); })),
-      pins_(timers, words_) {
+      pins_(timers, words_, eeprom::geometry(traits.size, traits.long_addresses)) {
   words_.fill(0xFFFF);  // the value of erased memory
   registers_.on_write<hw::EERD>([this](std::uint32_t, std::uint32_t value) { start_read(hw::EERD::Value(value)); });
   registers_.on_write<hw::EECD>([this](std::uint32_t, std::uint32_t value) { write_pins(hw::EECD::Value(value)); });
+  if (!registers.traits().later_registers) return;
+  registers_.on_write<hw::EEWR>([this](std::uint32_t, std::uint32_t value) { write_word(hw::EEWR::Value(value)); });
 }
 
-/// The pins are connected while access is requested. The grant comes at once.
+/// The copy of a flash changes at once. Linux igb, e1000_i210.c, igb_write_nvm_srwr.
+void Nvm::write_word(hw::EEWR::Value request) {
+  const std::uint32_t address = request.get(hw::EEWR::ADDR);
+  if (!request.has(hw::EEWR::START) || traits_.storage != hw::nvm::Storage::flash || address >= kWords) return;
+  words_[address] = static_cast<std::uint16_t>(request.get(hw::EEWR::DATA));
+  registers_.set<hw::EEWR>(request.without(hw::EEWR::START).with(hw::EEWR::DONE));
+}
+
+/// The pins are connected while access is requested. The grant comes at once. A card with a flash has none, and reports
+/// that it has updated the flash.
 void Nvm::write_pins(hw::EECD::Value written) {
+  if (traits_.storage != hw::nvm::Storage::eeprom) return;
   const auto keep =
       hw::EECD::PRES | hw::EECD::AUTO_RD | hw::EECD::ADDR_BITS | hw::EECD::SIZE(hw::EECD::SIZE.max()) | hw::EECD::DO;
   hw::EECD::Value stored(written.without(keep).raw() |
@@ -280,25 +299,43 @@ void Nvm::write_pins(hw::EECD::Value written) {
   registers_.set<hw::EECD>(stored);
 }
 
-void Nvm::program(std::array<std::uint8_t, 6> mac, std::uint16_t device_id) {
-  namespace layout = hw::nvm;
-  for (std::size_t i = 0; i < 3; ++i) {
-    words_[layout::kMacAddress + i] = static_cast<std::uint16_t>(mac[2 * i] | mac[2 * i + 1] << 8);
+void Nvm::program(std::array<std::uint8_t, 6> mac, std::uint16_t device_id, std::uint32_t port) {
+  port_ = port;
+  if (traits_.storage == hw::nvm::Storage::one_time) return program_records(mac);
+  for (std::uint32_t section = 0; section < traits_.sections; ++section) {
+    std::array<std::uint8_t, 6> own = mac;
+    if (traits_.sections != 1) own[4] = static_cast<std::uint8_t>(mac[4] + section - port);
+    program_section(hw::nvm::section_of(traits_, section), own, device_id);
   }
-  for (std::size_t i = 3; i <= traits_.checksum; ++i) words_[i] = 0;
-  words_[layout::kSubsystemId] = device_id;
-  words_[layout::kSubsystemVendorId] = hw::kVendorId;
-  words_[layout::kDeviceId] = device_id;
-  words_[layout::kVendorId] = hw::kVendorId;
-  words_[layout::kVersion] = kImageVersion;
-  words_[layout::kInitControl2] = layout::kPauseBoth;
-  if (traits_.alternate_mac_pointer) words_[*traits_.alternate_mac_pointer] = 0xFFFF;
-  words_[traits_.checksum] = layout::checksum_for(std::span(words_).first(traits_.checksum));
+}
+
+void Nvm::program_section(std::uint16_t first, std::array<std::uint8_t, 6> mac, std::uint16_t device_id) {
+  namespace layout = hw::nvm;
+  const auto words = std::span(words_).subspan(first);
+  for (std::size_t i = 0; i < 3; ++i) {
+    words[layout::kMacAddress + i] = static_cast<std::uint16_t>(mac[2 * i] | mac[2 * i + 1] << 8);
+  }
+  for (std::size_t i = 3; i <= traits_.checksum; ++i) words[i] = 0;
+  words[layout::kSubsystemId] = device_id;
+  words[layout::kSubsystemVendorId] = hw::kVendorId;
+  words[layout::kDeviceId] = device_id;
+  words[layout::kVendorId] = hw::kVendorId;
+  words[layout::kVersion] = kImageVersion;
+  words[layout::kInitControl2] = layout::kPauseBoth;
+  if (traits_.alternate_mac_pointer) words[*traits_.alternate_mac_pointer] = 0xFFFF;
+  words[traits_.checksum] = layout::checksum_for(words.first(traits_.checksum));
+}
+
+/// The iNVM of a card without a flash has the address alone: Linux igb, e1000_i210.c, igb_read_invm_i210.
+void Nvm::program_records(std::array<std::uint8_t, 6> mac) {
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    words_[i] = static_cast<std::uint16_t>(mac[2 * i] | mac[2 * i + 1] << 8);
+  }
 }
 
 std::array<std::uint8_t, 6> Nvm::mac() const {
-  const std::span<const std::uint16_t, kWords> all(words_);
-  return hw::nvm::mac_address(all.first<3>());
+  const auto words = std::span(words_).subspan(hw::nvm::section_of(traits_, port_));
+  return hw::nvm::mac_address(words.first<3>());
 }
 
 void Nvm::reset() {
@@ -306,8 +343,14 @@ void Nvm::reset() {
   pins_.reset();
   loaded_ = false;
   waiting_ = false;
-  // SIZE is 2, as on QEMU's card (igb_core.c, igb_mac_reg_init).
-  registers_.set<hw::EECD>(hw::EECD::PRES | hw::EECD::SIZE(2));
+  auto state = hw::EECD::Value(hw::EECD::SIZE(traits_.size));
+  if (traits_.long_addresses) state = state.with(hw::EECD::ADDR_BITS);
+  if (traits_.storage != hw::nvm::Storage::one_time) state = state.with(hw::EECD::PRES);
+  if (traits_.storage == hw::nvm::Storage::flash) state = state.with(hw::EECD::FLASH_DETECTED | hw::EECD::FLUDONE);
+  registers_.set<hw::EECD>(state);
+  for (std::uint32_t i = 0; i < 3 && traits_.storage == hw::nvm::Storage::one_time; ++i) {
+    registers_.set<hw::INVM>(i, hw::INVM::WORD | hw::INVM::WORD_ADDRESS(i) | hw::INVM::DATA(words_[i]));
+  }
 }
 
 void Nvm::set_loaded(bool loaded) {
@@ -321,6 +364,7 @@ void Nvm::start_read(hw::EERD::Value request) {
   registers_.set<hw::EERD>(hw::EERD::ADDR(request.get(hw::EERD::ADDR)));
   if (!request.has(hw::EERD::START)) return;
   const Duration delay = begin_read_();
+  if (traits_.storage == hw::nvm::Storage::one_time) return;  // there is nothing to read
   waiting_ = !loaded_;
   if (loaded_) timers_.start(done_, delay + read_time_);
 }

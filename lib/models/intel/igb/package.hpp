@@ -127,17 +127,15 @@ class Semaphores {
   Package::Port port_;
 };
 
-/// A serial EEPROM at the pins of EECD: 512 bytes, addressed by 8 bits and bit 3 of the instruction, in pages of 8
-/// bytes. The protection in its status register outlives every reset. Instructions: hw/intel/gigabit/nvm.hpp; their
-/// use: DPDK e1000, e1000_nvm.c, e1000_read_nvm_spi and e1000_write_nvm_spi. [I-M-SPI]
+/// A serial EEPROM at the pins of EECD: on an 82576 512 bytes, addressed by 8 bits and bit 3 of the instruction, in
+/// pages of 8 bytes. The protection in its status register outlives every reset. Instructions:
+/// hw/intel/gigabit/nvm.hpp; their use: DPDK e1000, e1000_nvm.c, e1000_read_nvm_spi and e1000_write_nvm_spi. [I-M-SPI]
 class NvmPins {
  public:
-  static constexpr std::size_t kBytes = 512;
-  static constexpr std::size_t kPageBytes = 8;
   /// Time of a write, from the end of its instruction. Serial EEPROMs need up to 5 ms.
   static constexpr Duration kWriteTime = std::chrono::milliseconds(5);
 
-  NvmPins(Timers& timers, std::span<std::uint16_t> words);
+  NvmPins(Timers& timers, std::span<std::uint16_t> words, const hw::eeprom::Geometry& geometry);
 
   /// Sets the pins: chip select (active low), clock and data in. Returns the data out.
   bool set(bool select_high, bool clock, bool data_in);
@@ -145,10 +143,13 @@ class NvmPins {
   void reset();
 
  private:
-  enum class Phase : std::uint8_t { instruction, address, read, write, status, new_status, ignored };
+  enum class Phase : std::uint8_t { instruction, address, address_rest, read, write, status, new_status, ignored };
+  static constexpr std::size_t kMaxPage = 32;
 
   void rising_clock(bool data_in);
   void take_byte(std::uint8_t byte);
+  void take_address(std::size_t address);
+  [[nodiscard]] std::size_t bytes() const noexcept { return std::size_t{geometry_.words} * 2; }
   void begin(std::uint8_t instruction);
   [[nodiscard]] std::uint8_t next_out();
   void deselected();
@@ -158,12 +159,13 @@ class NvmPins {
 
   Timers& timers_;
   std::span<std::uint16_t> words_;
+  hw::eeprom::Geometry geometry_;
   Timers::Id written_;
   Phase phase_ = Phase::instruction;
   std::uint8_t instruction_ = 0;
   std::size_t address_ = 0;
-  std::array<std::uint8_t, kPageBytes> page_{};
-  std::array<bool, kPageBytes> page_changed_{};
+  std::array<std::uint8_t, kMaxPage> page_{};
+  std::array<bool, kMaxPage> page_changed_{};
   unsigned bits_ = 0;         // of the byte that is being shifted in or out
   std::uint8_t shifted_ = 0;  // its value so far, or what is left of it
   bool high_ = true;          // chip select
@@ -185,7 +187,7 @@ class Nvm {
   Nvm(RegisterFile& registers, Timers& timers, const hw::nvm::NvmTraits& traits, std::function<Duration()> begin_read);
 
   /// Fills the words that a driver reads, and the checksum.
-  void program(std::array<std::uint8_t, 6> mac, std::uint16_t device_id);
+  void program(std::array<std::uint8_t, 6> mac, std::uint16_t device_id, std::uint32_t port);
   [[nodiscard]] std::array<std::uint8_t, 6> mac() const;
   /// The contents, so that a test can corrupt them.
   [[nodiscard]] std::span<std::uint16_t, kWords> words() noexcept { return words_; }
@@ -199,8 +201,11 @@ class Nvm {
   void set_read_time(Duration time) noexcept { read_time_ = time; }
 
  private:
+  void program_section(std::uint16_t first, std::array<std::uint8_t, 6> mac, std::uint16_t device_id);
+  void program_records(std::array<std::uint8_t, 6> mac);
   void start_read(hw::EERD::Value request);
   void finish_read();
+  void write_word(hw::EEWR::Value request);
   void write_pins(hw::EECD::Value written);
 
   RegisterFile& registers_;
@@ -211,6 +216,7 @@ class Nvm {
   Duration read_time_ = kReadTime;
   bool loaded_ = false;
   bool waiting_ = false;  // a read waits until the card has read its configuration
+  std::uint32_t port_ = 0;
   std::array<std::uint16_t, kWords> words_{};
   NvmPins pins_;
 };

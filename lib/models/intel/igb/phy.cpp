@@ -6,39 +6,11 @@ namespace {
 
 namespace mii = hw::phy;
 
-enum class Allowed : std::uint8_t { nothing, reading, writing, both };
-
-/// The accesses that each register supports. QEMU, igb_core.c, igb_phy_regcap.
-Allowed allowed(std::uint32_t number) noexcept {
-  switch (number) {
-    case mii::kControl:
-    case mii::kAdvertise:
-    case 7:  // next page
-    case mii::kGigabitControl:
-    case mii::kPortConfig:
-    case mii::kPortControl:
-    case mii::kPowerManagement: return Allowed::both;
-    case mii::kStatus:
-    case mii::kId1:
-    case mii::kId2:
-    case mii::kPartner:
-    case mii::kExpansion:
-    case 8:  // the link partner's next page
-    case mii::kGigabitStatus:
-    case mii::kExtendedStatus:
-    case mii::kPortStatus:
-    case mii::kLinkHealth: return Allowed::reading;
-    case mii::kPageSelect: return Allowed::writing;
-    default: return Allowed::nothing;
-  }
-}
-
 // Initial values: QEMU, igb_core.c, igb_phy_reg_init.
 constexpr std::uint16_t kStatusAbilities = 0x7949;
 constexpr std::uint16_t kAdvertiseAll = 0x0DE1;
 constexpr std::uint16_t kGigabitControlAll = 0x0F00;
 constexpr std::uint16_t kExtendedGigabit = 0x3000;
-constexpr unsigned kNumberMask = 31;
 /// The page that others have left selected.
 constexpr std::uint16_t kUsedPage = 7U << mii::kPageShift;
 /// The answer to a frame that the PHY does not take: I210 datasheet, p. 90 (3.7.2.2).
@@ -54,7 +26,7 @@ Phy::Phy(RegisterFile& registers, Timers& timers, const hw::phy::PhyTraits& trai
       frame_done_(timers.add([this] { finish_frame(); })),
       negotiated_(timers.add([this] { finish_negotiation(); })),
       configured_timer_(timers.add([this] { finish_configuration(); })),
-      configuration_{{mii::kPowerManagement, mii::kLowPowerD0}, {mii::kPageSelect, kUsedPage}} {
+      configuration_(initial_configuration()) {
   registers_.on_write<hw::MDIC>([this](std::uint32_t, std::uint32_t value) { start_frame(hw::MDIC::Value(value)); });
   set_defaults();
   set_dirty();
@@ -70,6 +42,19 @@ void Phy::set_defaults() {
   values_[mii::kGigabitControl] = kGigabitControlAll;
   values_[mii::kExtendedStatus] = kExtendedGigabit;
   values_[mii::kPortConfig] = 0x0120;
+  if (traits_.low_power == mii::LowPower::phpm) values_[traits_.crossover.number] = traits_.crossover.automatic;
+}
+
+std::vector<Phy::Setting> Phy::initial_configuration() const {
+  std::vector<Setting> settings;
+  if (traits_.low_power == mii::LowPower::phy) settings.push_back({mii::kPowerManagement, mii::kLowPowerD0});
+  if (leaves_page()) settings.push_back({traits_.paging.select, kUsedPage});
+  return settings;
+}
+
+// Where all registers have pages, as on an I210, Linux's igb does not select any before it reads the PHY's identity.
+bool Phy::leaves_page() const noexcept {
+  return traits_.paging.select != 0 && traits_.paging.first == mii::kFirstPaged;
 }
 
 // Register values that the firmware of the host or another driver may leave.
@@ -77,9 +62,14 @@ void Phy::set_dirty() {
   values_[mii::kControl] = mii::kControlFullDuplex | mii::kControlSpeedLow;
   values_[mii::kAdvertise] = mii::kSelector8023 | mii::k10Half;
   values_[mii::kGigabitControl] = mii::kGigabitManualRole | mii::kGigabitMaster;
-  values_[mii::kPortControl] = mii::kPortControlMdix;
-  values_[mii::kPowerManagement] = mii::kLowPowerD0;
-  values_[mii::kPageSelect] = kUsedPage;
+  values_[traits_.crossover.number] = traits_.crossover.mdix;
+  if (traits_.low_power == mii::LowPower::phy) values_[mii::kPowerManagement] = mii::kLowPowerD0;
+  if (leaves_page()) values_[traits_.paging.select] = kUsedPage;
+}
+
+bool Phy::low_power() const noexcept {
+  if (traits_.low_power == mii::LowPower::phy) return has(mii::kPowerManagement, mii::kLowPowerD0);
+  return registers_.get<hw::PHPM>().has(hw::PHPM::D0_LPLU);
 }
 
 void Phy::power_on() {
@@ -137,14 +127,14 @@ void Phy::start_frame(hw::MDIC::Value request) {
 void Phy::finish_frame() {
   const hw::MDIC::Value request = registers_.get<hw::MDIC>();
   const std::uint32_t number = request.get(hw::MDIC::REGADD);
-  const Allowed may = other_register(number) ? Allowed::reading : allowed(number);
-  const bool reads = request.has(hw::MDIC::READ) && (may == Allowed::reading || may == Allowed::both);
-  const bool writes = request.has(hw::MDIC::WRITE) && (may == Allowed::writing || may == Allowed::both);
+  const bool other = other_register(number).has_value();
+  const bool reads = request.has(hw::MDIC::READ) && (other || (traits_.readable >> number & 1) != 0);
+  const bool writes = request.has(hw::MDIC::WRITE) && !other && (traits_.writable >> number & 1) != 0;
   hw::MDIC::Value answer = request.with(hw::MDIC::READY);
   if (!accessible_ || !configured_) {
     ++early_accesses_;
     answer = answer.with(hw::MDIC::ERROR | hw::MDIC::DATA(kNoAnswer));
-  } else if (request.get(hw::MDIC::PHYADD) != traits_.address || (!reads && !writes)) {
+  } else if (!reaches_phy(request) || (!reads && !writes)) {
     answer = answer.with(hw::MDIC::ERROR);
   } else if (reads) {
     answer = answer.with(hw::MDIC::DATA(read(number)));
@@ -154,19 +144,28 @@ void Phy::finish_frame() {
   registers_.set<hw::MDIC>(answer);
 }
 
-// The registers from 16 on have pages. Only page 0 is modelled: the others read as zero, or as a test has set them, and
-// ignore writes.
+bool Phy::reaches_phy(hw::MDIC::Value request) const {
+  if (traits_.addressed_by_mdic) return request.get(hw::MDIC::PHYADD) == traits_.address;
+  return !registers_.get<hw::MDICNFG>().has(hw::MDICNFG::EXT_MDIO);
+}
+
+bool Phy::paged(std::uint32_t number) const noexcept {
+  const mii::Paging& paging = traits_.paging;
+  return paging.select != 0 && number >= paging.first && number != paging.select;
+}
+
+std::uint32_t Phy::page() const noexcept { return values_[traits_.paging.select] >> traits_.paging.shift; }
+
+// Only page 0 is modelled: the others read as zero, or as a test has set them, and ignore writes.
 bool Phy::on_other_page(std::uint32_t number) {
-  const bool paged = number >= mii::kFirstPaged && number != mii::kPageSelect;
-  if (!paged || values_[mii::kPageSelect] >> mii::kPageShift == 0) return false;
+  if (!paged(number) || page() == 0) return false;
   ++other_pages_;
   return true;
 }
 
 std::optional<std::uint16_t> Phy::other_register(std::uint32_t number) const {
-  if (number < mii::kFirstPaged) return std::nullopt;
-  const auto found =
-      other_registers_.find(static_cast<std::uint16_t>((values_[mii::kPageSelect] & ~kNumberMask) | number));
+  if (!paged(number)) return std::nullopt;
+  const auto found = other_registers_.find(static_cast<std::uint16_t>(page() << mii::kPageShift | number));
   return found == other_registers_.end() ? std::nullopt : std::optional(found->second);
 }
 

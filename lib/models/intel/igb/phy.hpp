@@ -68,6 +68,8 @@ class Phy {
   /// Whether the card passes accesses to the PHY. It does not while it reads its NVM.
   void set_accessible(bool accessible) noexcept { accessible_ = accessible; }
 
+  /// PHPM was written.
+  void apply_power();
   void set_carrier(bool present);
   /// The link partner has changed. A link or negotiation that depends on it starts again.
   void set_partner(const LinkPartner& partner);
@@ -97,11 +99,16 @@ class Phy {
  private:
   void set_defaults();
   void set_dirty();
+  [[nodiscard]] std::vector<Setting> initial_configuration() const;
+  [[nodiscard]] bool leaves_page() const noexcept;
   void finish_configuration();
   void set_configured(bool configured);
   void start_frame(hw::MDIC::Value request);
   void finish_frame();
   [[nodiscard]] bool session() const;
+  [[nodiscard]] bool reaches_phy(hw::MDIC::Value request) const;
+  [[nodiscard]] bool paged(std::uint32_t number) const noexcept;
+  [[nodiscard]] std::uint32_t page() const noexcept;
   [[nodiscard]] bool on_other_page(std::uint32_t number);
   /// The value that a test has given to a register of the selected page.
   [[nodiscard]] std::optional<std::uint16_t> other_register(std::uint32_t number) const;
@@ -111,6 +118,7 @@ class Phy {
 
   // The link, in phy_link.cpp.
   [[nodiscard]] bool has(std::uint32_t number, unsigned bits) const noexcept { return (values_[number] & bits) != 0; }
+  [[nodiscard]] bool low_power() const noexcept;
   [[nodiscard]] bool powered() const noexcept;
   [[nodiscard]] bool negotiates() const noexcept { return has(hw::phy::kControl, hw::phy::kControlAutonegotiate); }
   [[nodiscard]] bool medium() const noexcept;

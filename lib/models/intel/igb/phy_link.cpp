@@ -21,7 +21,21 @@ std::uint32_t forced_speed(std::uint16_t control) noexcept {
 
 }  // namespace
 
-bool Phy::powered() const noexcept { return !in_reset_ && !has(mii::kControl, mii::kControlPowerDown); }
+bool Phy::powered() const noexcept {
+  const bool disconnected =
+      traits_.low_power == mii::LowPower::phpm && registers_.get<hw::PHPM>().has(hw::PHPM::GO_LINKD);
+  return !in_reset_ && !disconnected && !has(mii::kControl, mii::kControlPowerDown);
+}
+
+void Phy::apply_power() {
+  if (!powered()) {
+    stop_negotiation();
+    drop_link();
+  } else if (!link_up_) {
+    follow_medium();
+  }
+  announce();
+}
 
 bool Phy::medium() const noexcept { return carrier_ && partner_.present; }
 
@@ -29,12 +43,11 @@ bool Phy::medium() const noexcept { return carrier_ && partner_.present; }
 // link in this model.
 std::uint16_t Phy::advertised() const noexcept {
   const unsigned all = values_[mii::kAdvertise];
-  return static_cast<std::uint16_t>(has(mii::kPowerManagement, mii::kLowPowerD0) ? all & ~k100 : all);
+  return static_cast<std::uint16_t>(low_power() ? all & ~k100 : all);
 }
 
 unsigned Phy::advertised_gigabit() const noexcept {
-  const bool slow = has(mii::kPowerManagement, mii::kLowPowerD0);
-  return slow ? 0 : values_[mii::kGigabitControl] & (mii::kGigabitHalf | mii::kGigabitFull);
+  return low_power() ? 0 : values_[mii::kGigabitControl] & (mii::kGigabitHalf | mii::kGigabitFull);
 }
 
 LinkSignal::Role Phy::role() const noexcept {
@@ -43,8 +56,9 @@ LinkSignal::Role Phy::role() const noexcept {
 }
 
 LinkSignal::Crossover Phy::crossover() const noexcept {
-  if (has(mii::kPortControl, mii::kPortControlAutoMdix)) return LinkSignal::Crossover::automatic;
-  return has(mii::kPortControl, mii::kPortControlMdix) ? LinkSignal::Crossover::mdix : LinkSignal::Crossover::mdi;
+  const unsigned chosen = values_[traits_.crossover.number];
+  if ((chosen & traits_.crossover.automatic) == traits_.crossover.automatic) return LinkSignal::Crossover::automatic;
+  return (chosen & traits_.crossover.mdix) != 0 ? LinkSignal::Crossover::mdix : LinkSignal::Crossover::mdi;
 }
 
 // [I-M-PARTNER] A PHY that no software has used since power-on is an ordinary link partner, whatever its registers say.
@@ -197,7 +211,7 @@ void Phy::drop_link() {
   values_[mii::kStatus] &= static_cast<std::uint16_t>(~mii::kStatusAutonegotiated);
   values_[mii::kPartner] = 0;
   values_[mii::kGigabitStatus] = 0;
-  values_[mii::kPortStatus] = 0;
+  values_[traits_.status.number] = 0;
   actions_.link_changed();
 }
 
@@ -215,10 +229,13 @@ void Phy::raise_link(std::uint32_t speed, bool full_duplex) {
   speed_ = speed;
   full_duplex_ = full_duplex;
   link_up_ = true;
-  const unsigned crossed = mdix_ ? unsigned{mii::kPortMdix} : 0U;
-  const unsigned reversed = polarity_reversed_ && speed_ == 0 ? unsigned{mii::kPortPolarityReversed} : 0U;
-  const unsigned speed_bits = speed_ == 2 ? unsigned{mii::kPortSpeed1000} : (speed_ + 1) << 14;
-  values_[mii::kPortStatus] = static_cast<std::uint16_t>(speed_bits | crossed | reversed);
+  const mii::StatusRegister& status = traits_.status;
+  unsigned value = status.speed_bits(speed_);
+  if (mdix_) value |= status.mdix;
+  if (polarity_reversed_ && (speed_ == 0 || traits_.cable != mii::CableMeasure::gains)) {
+    value |= status.polarity_reversed;
+  }
+  values_[status.number] = static_cast<std::uint16_t>(value);
   actions_.link_changed();
 }
 

@@ -106,7 +106,11 @@ void Receive::charge_crc(std::size_t bytes) const noexcept {
   if (budget_ != nullptr) budget_->charge(kCrcWork * bytes);
 }
 
-std::size_t Receive::capacity() const { return std::size_t{registers_.get<hw::RXPBS>().get(hw::RXPBS::SIZE)} * 1024; }
+std::size_t Receive::capacity() const {
+  const hw::CardTraits& traits = registers_.traits();
+  if (!traits.buffers.adjustable) return traits.receive_buffer;
+  return std::size_t{registers_.get<hw::RXPBS>().get(hw::RXPBS::SIZE)} * 1024;
+}
 
 bool Receive::has_room() const {
   return registers_.get<hw::RCTL>().has(hw::RCTL::RXEN) && buffered_bytes_ + hw::kMaxFrameBytes <= capacity();
@@ -195,7 +199,13 @@ void Receive::frame(std::span<const std::byte> frame, bool link_up) {
     write_back.packet_type = intel::rx::kTypeEtherFilter | *filter;
     if (fields.has(hw::ETQF::QUEUE_ENABLE)) queue = fields.get(hw::ETQF::QUEUE);
   }
-  if (time_.received(frame, headers)) write_back.status |= intel::rx::kTimeStamped;
+  const bool in_front = registers_.traits().later_registers && !pools_.enabled() &&
+                        registers_.get<hw::SRRCTL>(queue).has(hw::SRRCTL::TIMESTAMP);
+  if (in_front && time_.selects(frame, headers)) {
+    write_back.status |= intel::rx::kStampInFront;
+  } else if (!in_front && time_.received(frame, headers)) {
+    write_back.status |= intel::rx::kTimeStamped;
+  }
   if (pools_.enabled()) {
     const Pools::Choice pools = pools_.choose(frame, headers, Pools::From::wire);
     return to_pools(frame, headers, write_back, choice, pools, Pools::From::wire);
@@ -232,9 +242,14 @@ void Receive::to_pools(std::span<const std::byte> frame, const Headers& headers,
   for (std::uint32_t pool = 0; pool < hw::kPools; ++pool) {
     if ((choice.pools >> pool & 1) == 0) continue;
     intel::rx::WriteBack copy = write_back;
+    const bool looped = from == Pools::From::pool && registers_.traits().later_registers;
+    if (looped) copy.status |= intel::rx::kLoopback;
     if (headers.tagged && pools_.strips_tag(pool, group)) {
       copy.status |= intel::rx::kVlan;
       copy.vlan = headers.vlan;
+      if (looped && registers_.traits().errata.swaps_looped_tags) {  // [E-LOOPTAG]
+        copy.vlan = static_cast<std::uint16_t>(headers.vlan << 8 | headers.vlan >> 8);
+      }
     }
     statistics_.received_by_pool(pool, frame, from == Pools::From::pool);
     const std::uint32_t queue = pools_.queue(pool, rss.queue);
@@ -267,18 +282,21 @@ void Receive::store(std::span<const std::byte> frame, std::uint32_t queue, intel
     return interrupts_.raise(hw::ICR::RXO);
   }
   if (counts && (write_back.status & intel::rx::kDataError) == 0) statistics_.received(frame);
-  const std::span<const std::byte> bytes = as_stored(frame, (write_back.status & intel::rx::kVlan) != 0);
+  const std::span<const std::byte> bytes = as_stored(frame, write_back.status, queue);
   bool counted = false;
   if (buffer_.empty() && try_deliver(bytes, queue, write_back, counted)) return;
   buffer_.push_back({{bytes.begin(), bytes.end()}, write_back, queue, charge, counted});
   set_level(buffered_bytes_ + charge);
 }
 
-/// The frame in its final form: the tag (the inner one of two) is stripped and the FCS appended, if registers enable
-/// that.
-std::span<const std::byte> Receive::as_stored(std::span<const std::byte> frame, bool strip) {
-  const bool append_crc = !registers_.get<hw::RCTL>().has(hw::RCTL::SECRC);
-  if (!strip && !append_crc) return frame;
+/// The frame in its final form: the tag (the inner one of two) is stripped, the FCS appended and a stamp put in front,
+/// if registers enable that.
+std::span<const std::byte> Receive::as_stored(std::span<const std::byte> frame, std::uint64_t status,
+                                              std::uint32_t queue) {
+  const bool strip = (status & intel::rx::kVlan) != 0;
+  const bool stamp = (status & intel::rx::kStampInFront) != 0;
+  const bool append_crc = keeps_crc(queue);
+  if (!strip && !append_crc && !stamp) return frame;
   scratch_.assign(frame.begin(), frame.end());
   const std::ptrdiff_t tag = has_outer_tags() ? 16 : 12;
   if (strip) scratch_.erase(scratch_.begin() + tag, scratch_.begin() + tag + 4);
@@ -287,7 +305,19 @@ std::span<const std::byte> Receive::as_stored(std::span<const std::byte> frame, 
     const std::uint32_t crc = frame_check_sequence(frame);
     for (unsigned i = 0; i < hw::kCrcBytes; ++i) scratch_.push_back(static_cast<std::byte>(crc >> 8 * i & 0xFF));
   }
+  if (stamp) {
+    std::array<std::byte, 16> in_front{};
+    const std::uint64_t now = time_.now();
+    for (unsigned i = 0; i < 8; ++i) in_front[8 + i] = static_cast<std::byte>(now >> 8 * i & 0xFF);
+    scratch_.insert(scratch_.begin(), in_front.begin(), in_front.end());
+  }
   return scratch_;
+}
+
+// On an I350 and later DVMOLR has a bit of each queue besides (DPDK, igb_rxtx.c, eth_igb_rx_init, keeps them equal).
+bool Receive::keeps_crc(std::uint32_t queue) const {
+  if (registers_.get<hw::RCTL>().has(hw::RCTL::SECRC)) return false;
+  return !registers_.traits().later_registers || !registers_.get<hw::DVMOLR>(queue).has(hw::DVMOLR::STRCRC);
 }
 
 // [I-M-BUFFER] [I-M-QOFF] A packet for a queue without descriptors is dropped if SRRCTL.DROP_EN or QDE is set.

@@ -154,7 +154,9 @@ class Receive {
                 const RssChoice& rss, const Pools::Choice& choice, Pools::From from);
   void store(std::span<const std::byte> frame, std::uint32_t queue, intel::rx::WriteBack write_back,
              bool counts = true);
-  [[nodiscard]] std::span<const std::byte> as_stored(std::span<const std::byte> frame, bool strip);
+  [[nodiscard]] std::span<const std::byte> as_stored(std::span<const std::byte> frame, std::uint64_t status,
+                                                     std::uint32_t queue);
+  [[nodiscard]] bool keeps_crc(std::uint32_t queue) const;
   /// True if the packet is finished, because it was written to memory or dropped. False if it has to wait.
   [[nodiscard]] bool try_deliver(std::span<const std::byte> bytes, std::uint32_t queue,
                                  const intel::rx::WriteBack& write_back, bool& counted_no_buffer);

@@ -6,8 +6,9 @@
 
 namespace pollux::models::igb {
 
-RegisterFile::RegisterFile() : words_(hw::kRegisterBytes / 4), read_hooks_(1), write_hooks_(1) {
-  for (const RegisterInfo& info : hw::kRegisters) add_register(info);
+RegisterFile::RegisterFile(const hw::CardTraits& traits)
+    : traits_(traits), words_(hw::kRegisterBytes / 4), read_hooks_(1), write_hooks_(1) {
+  for (const RegisterInfo& info : hw::registers_of(traits)) add_register(info);
 }
 
 void RegisterFile::add_register(const RegisterInfo& info) {
@@ -18,6 +19,7 @@ void RegisterFile::add_register(const RegisterInfo& info) {
     registers_.push_back(word.target);
     word.access = info.access;
     word.known = true;
+    word.cleared_by_write = traits_.errata.drops_need_write && info.name == "RQDPC";
   }
   for (std::uint32_t i = 0; i < info.alias.count; ++i) {
     Word& word = words_[(info.alias.offset + i * info.alias.bytes) / 4];
@@ -40,7 +42,7 @@ std::uint32_t RegisterFile::read(std::uint32_t offset) {
   if (word->read_hook != 0) return read_hooks_[word->read_hook](word->index);
   if (word->access == Access::wo) return 0;
   const std::uint32_t value = word->value;
-  if (clears_on_read(word->access)) word->value = 0;
+  if (clears_on_read(word->access) && !word->cleared_by_write) word->value = 0;
   return value;
 }
 
@@ -54,8 +56,10 @@ void RegisterFile::write(std::uint32_t offset, std::uint32_t value) {
     case Access::wo: word->value = value; return;
     case Access::w1c:
     case Access::rc_w1c: word->value &= ~value; return;
-    case Access::ro:
-    case Access::rc: return;
+    case Access::rc:
+      if (word->cleared_by_write) word->value = value;
+      return;
+    case Access::ro: return;
   }
 }
 

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "hw/intel/igb/ids.hpp"
 #include "hw/intel/igb/registers.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/device/device_model.hpp"
@@ -79,7 +80,7 @@ namespace hw = pollux::hw::igb;
 /// The bit of a vector, pool or queue in a register with one bit for each.
 constexpr std::uint32_t bit(std::uint32_t number) noexcept { return std::uint32_t{1} << number; }
 
-/// The 82576's registers, as the table in hw/intel/igb declares them: offsets, aliases and access modes. The part of
+/// The card's registers, as the tables in hw/intel/igb declare them: offsets, aliases and access modes. The part of
 /// the card that owns a register adds its side effects as hooks.
 class RegisterFile {
  public:
@@ -87,9 +88,11 @@ class RegisterFile {
   using ReadHook = std::function<std::uint32_t(std::uint32_t index)>;
   using WriteHook = std::function<void(std::uint32_t index, std::uint32_t value)>;
 
-  RegisterFile();
+  explicit RegisterFile(const hw::CardTraits& traits);
   RegisterFile(const RegisterFile&) = delete;
   RegisterFile& operator=(const RegisterFile&) = delete;
+
+  [[nodiscard]] const hw::CardTraits& traits() const noexcept { return traits_; }
 
   /// Software's access at `offset`. Unknown offsets read zero and ignore writes; both are counted.
   [[nodiscard]] std::uint32_t read(std::uint32_t offset);
@@ -143,11 +146,13 @@ class RegisterFile {
     std::uint16_t write_hook = 0;
     Access access = Access::ro;
     bool known = false;
+    bool cleared_by_write = false;  // what a read does not clear [E-RQDPC]
   };
 
   void add_register(const RegisterInfo& info);
   [[nodiscard]] Word* find(std::uint32_t offset);
 
+  const hw::CardTraits& traits_;
   std::vector<Word> words_;               // of the whole BAR
   std::vector<std::uint16_t> registers_;  // numbers of the words that are registers, without aliases
   std::vector<ReadHook> read_hooks_;
