@@ -42,10 +42,7 @@ void mask_interrupts(const E1000eCard& card) {
 Result<void> reset_card(const E1000eCard& card) {
   if (auto left = leave_bus(card); !left) return left;
   mask_interrupts(card);
-  card.regs.write<reg::RCTL>({});
-  card.regs.write<reg::TCTL>(reg::TCTL::PSP);
-  card.regs.flush();
-  card.clock().sleep_for(kStopDelay);
+  stop_units(card);
   {
     const auto owned = gigabit::SharedResource::acquire(card, gigabit::Shared::phy);
     if (card.regs.removed()) return fail_removed(card.name);

@@ -5,6 +5,7 @@ namespace pollux::drivers::gigabit {
 namespace {
 
 constexpr Duration kAutoReadLimit = milliseconds(20);
+constexpr Duration kStopDelay = milliseconds(10);
 constexpr Duration kMasterLimit = milliseconds(80);
 constexpr Duration kResetLimit = milliseconds(20);
 
@@ -47,6 +48,14 @@ Result<void> leave_bus(const GigabitCard& card) {
                          off ? "it was taken off the bus" : off.error().what + "; resetting the card all the same"));
   }
   return {};
+}
+
+// Linux igb, e1000_82575.c, igb_reset_hw_82575; e1000e, 82571.c, e1000_reset_hw_82571.
+void stop_units(const GigabitCard& card) {
+  card.regs.write<reg::RCTL>({});
+  card.regs.write<reg::TCTL>(reg::TCTL::PSP);
+  card.regs.flush();
+  card.clock().sleep_for(kStopDelay);
 }
 
 Result<void> reset_mac(const GigabitCard& card) {

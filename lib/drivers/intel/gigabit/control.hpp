@@ -20,6 +20,9 @@ void wait_for_auto_read(const GigabitCard& card);
 /// Ends the card's memory requests before a reset, by `force_off_bus` if it does not stop. Error device_removed.
 [[nodiscard]] Result<void> leave_bus(const GigabitCard& card);
 
+/// Turns the receive and the transmit unit off, for a reset that follows, and gives them time to stop.
+void stop_units(const GigabitCard& card);
+
 /// Sets CTRL.RST and waits until the reset has happened. Errors: device_removed, timeout.
 [[nodiscard]] Result<void> reset_mac(const GigabitCard& card);
 

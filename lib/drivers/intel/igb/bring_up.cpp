@@ -7,8 +7,6 @@
 namespace pollux::drivers::igb {
 namespace {
 
-constexpr Duration kStopDelay = milliseconds(10);
-
 // PCI Express Base 2.0, 7.8: names and values as in Linux, include/uapi/linux/pci_regs.h.
 constexpr std::uint8_t kExpress = 0x10;
 constexpr std::uint32_t kExpressVersion = 0x0F;
@@ -65,11 +63,7 @@ void mask_interrupts(const IgbCard& card) {
 Result<void> reset_card(const IgbCard& card) {
   if (auto left = leave_bus(card); !left) return left;
   mask_interrupts(card);
-  card.regs.write<reg::RCTL>({});
-  card.regs.write<reg::TCTL>(reg::TCTL::PSP);
-  card.regs.flush();
-  card.clock().sleep_for(kStopDelay);
-
+  stop_units(card);
   if (auto done = reset_mac(card); !done) return done;
   wait_for_auto_read(card);
   mask_interrupts(card);

@@ -27,7 +27,10 @@ struct ICR : Register<ICR, 0x00C0, Access::rc_w1c> {};
 struct ICS : Register<ICS, 0x00C8, Access::wo> {};
 struct IMS : Register<IMS, 0x00D0, Access::rw> {};
 struct IMC : Register<IMC, 0x00D8, Access::wo> {};
-struct TCTL : Register<TCTL, 0x0400, Access::rw> {};
+struct TCTL : Register<TCTL, 0x0400, Access::rw> {
+  static constexpr Bit PSP{3};
+  POLLUX_FIELDS(PSP);
+};
 /// Receive control, as far as all cards have it. A card declares the whole register.
 struct RCTL : Register<RCTL, 0x0100, Access::rw> {
   static constexpr Bit RXEN{1}, MPE{4}, BAM{15};
