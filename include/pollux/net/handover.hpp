@@ -21,10 +21,10 @@ class HandoverCore;
 ///
 /// It works in the Context's Control. A successor (Takeover) gets a description of each port and its descriptors, and
 /// prepares itself while this program goes on. Then the bursts of all ports are empty, for as long as the successor
-/// needs to take their queues, which takes less than a millisecond; if it ends or does not answer within a second, they
-/// go on. When it has taken them, the ports are closed, as by Port::close, and `is_done` is true; what the program
-/// still holds are its own frames, which it drops. Its pools stay as they are: the successor uses buffers in their
-/// memory.
+/// needs to take their queues, some milliseconds at most unless others take the processors; if it ends or does not
+/// answer within a second, they go on. When it has taken them, the ports are closed, as by Port::close, and `is_done`
+/// is true; what the program still holds are its own frames, which it drops. Its pools stay as they are, and it uses
+/// them for nothing else: the successor has buffers in their memory.
 ///
 /// All ports are handed over, or none. Refused are ports that are not started, and drivers that have no handover: only
 /// `xdp:` ports without a helper have one. Who may connect: the program's user, and root.
