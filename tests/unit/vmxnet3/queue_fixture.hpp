@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -16,6 +17,7 @@
 #include "pollux/mem/burst.hpp"
 #include "pollux/mem/drop_counter.hpp"
 #include "pollux/mem/mempool.hpp"
+#include "pollux/net/packet/byte_order.hpp"
 #include "pollux/net/rx_metadata.hpp"
 
 namespace pollux::drivers::vmxnet3 {
@@ -32,6 +34,20 @@ inline constexpr std::uint64_t kWhole = rx_bits::kStartOfPacket | rx_bits::kEndO
 inline Bytes frame_of(std::size_t bytes, std::uint8_t first = 2) {
   Bytes frame(bytes, first);
   frame[0] = 2;
+  return frame;
+}
+
+/// TCP over IPv4 with that payload.
+inline Bytes tcp_frame(std::size_t payload) {
+  Bytes frame = frame_of(54 + payload);
+  std::memset(&frame[12], 0, 42);
+  packet::store16(&frame[12], 0x0800);
+  frame[14] = 0x45;
+  packet::store16(&frame[16], static_cast<std::uint16_t>(40 + payload));
+  frame[22] = 64;
+  frame[23] = 6;
+  frame[26] = frame[30] = 10;
+  frame[46] = 0x50;
   return frame;
 }
 
@@ -75,12 +91,13 @@ struct Vmxnet3Queues : testing::Test {
   }
   void start_tx() {
     memory = area(tx_bytes(kSize));
-    tx.setup(
-        {.memory = memory,
-         .size = kSize,
-         .limits = {.min_frame = 14, .max_frame = 9018, .offloads = TxOffload::kChecksums | TxOffload::insert_vlan},
-         .cache = cache.core(),
-         .context = context.state()});
+    tx.setup({.memory = memory,
+              .size = kSize,
+              .limits = {.min_frame = 14,
+                         .max_frame = 9018,
+                         .offloads = TxOffload::kChecksums | TxOffload::insert_vlan | TxOffload::tcp_segmentation},
+              .cache = cache.core(),
+              .context = context.state()});
     tx.describe(tx_shared, Bar(registers, 4096), 0, 3);
     tx.open();
   }
@@ -96,7 +113,8 @@ struct Vmxnet3Queues : testing::Test {
             std::uint64_t not_checked = rx_bits::kNotChecked) {
     const std::uint64_t address = memory.at<reg::Descriptor>(0)[ring * kSize + slot].address;
     // The arena is one piece of memory, so one difference holds for all of it.
-    std::memcpy(memory.address + static_cast<std::ptrdiff_t>(address - memory.iova), bytes.data(), bytes.size());
+    std::ranges::copy(
+        bytes, reinterpret_cast<std::uint8_t*>(memory.address) + static_cast<std::ptrdiff_t>(address - memory.iova));
     const std::uint64_t id = kQueue + ring * kQueues;
     complete(slot | id << rx_bits::kRingShift | low | not_checked, high | bytes.size());
   }

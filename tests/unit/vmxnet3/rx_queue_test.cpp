@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Receiving from a device in the hands of the test: what it says right, and what it says wrong.
-#include "pollux/net/packet/byte_order.hpp"
 #include "unit/vmxnet3/queue_fixture.hpp"
 
 namespace pollux::drivers::vmxnet3 {
@@ -100,20 +99,6 @@ TEST_F(Vmxnet3Queues, ReportsHashAndTag) {
   ASSERT_EQ(poll(&metadata).size(), 1u);
   EXPECT_EQ(metadata[0].rss_hash(), 0x12345678u);
   EXPECT_EQ(metadata[0].vlan(), 0x6005);
-}
-
-/// TCP over IPv4 with that payload.
-Bytes tcp_frame(std::size_t payload) {
-  Bytes frame = frame_of(54 + payload);
-  std::memset(&frame[12], 0, 42);
-  packet::store16(&frame[12], 0x0800);
-  frame[14] = 0x45;
-  packet::store16(&frame[16], static_cast<std::uint16_t>(40 + payload));
-  frame[22] = 64;
-  frame[23] = 6;
-  frame[26] = frame[30] = 10;
-  frame[46] = 0x50;
-  return frame;
 }
 
 TEST_F(Vmxnet3Queues, AMergedFrameIsASuperframe) {

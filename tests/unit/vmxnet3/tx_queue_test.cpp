@@ -61,6 +61,24 @@ TEST_F(Vmxnet3Tx, TheFirstDescriptorHasTheRequest) {
   EXPECT_EQ(descriptor(1).word, 60 | tx_bits::kGeneration | tx_bits::kEndOfPacket | tx_bits::kReport);
 }
 
+// QEMU's device computes it anew; VMware's is given what Linux gives it.
+TEST_F(Vmxnet3Tx, ASegmentedFrameKeepsItsPseudoHeader) {
+  start_tx();
+  Bytes bytes = tcp_frame(1000);
+  packet::store16(&bytes[50], 0x1234);
+  MbufPtr frame = cache.allocate();
+  std::memcpy(frame->append(static_cast<std::uint32_t>(bytes.size())), bytes.data(), bytes.size());
+  frame->set_tx_offload({.flags = TxOffload::tcp_segmentation, .l2 = 14, .l3 = 20, .l4 = 20, .segment_size = 500});
+  Burst<1> burst;
+  ASSERT_TRUE(burst.push(frame));
+  ASSERT_EQ(tx.tx_burst(burst), 1u);
+  EXPECT_EQ(descriptor(0).word, 54 | tx_bits::kGeneration | tx_bits::kSegment | std::uint64_t{54} << 32 | 500 << 18);
+  const auto* const headers = reinterpret_cast<const std::uint8_t*>(memory.address) +
+                              static_cast<std::ptrdiff_t>(descriptor(0).address - memory.iova);
+  EXPECT_EQ(packet::load16(headers + 50), 0x1234);
+  EXPECT_EQ(packet::load16(headers + 16), 1040) << "the length of the whole";
+}
+
 TEST_F(Vmxnet3Tx, OneCompletionStandsForAllFramesBeforeIt) {
   start_tx();
   EXPECT_EQ(send(4, 3), 4u);
