@@ -7,7 +7,7 @@ import inspect
 from pollux_lab import cases
 from pollux_lab.cases import Boot
 
-from . import columns, linux_ethtool, linux_time
+from . import columns, linux_ethtool, linux_time, linux_traffic
 from .columns import LONG, Column, Row
 
 LOAD = "modprobe -a igb 8021q"
@@ -36,6 +36,11 @@ def on_cards(*keys: str, short: tuple[str, ...] = ()):
     return register
 
 
-for shared in (linux_ethtool.ethtool_test_offline, linux_ethtool.ethtool_queries):
-    on_cards(*CARDS, short=("i350",))(shared)
+on_cards(*CARDS, short=("i350",))(linux_ethtool.ethtool_test_offline)
+# An I211, and an I210 without a flash, have no words that ethtool could read.
+on_cards("i350", "i210", short=("i350",))(linux_ethtool.ethtool_queries)
 on_cards("i350", "i210")(linux_time.clocks_by_time_stamps)
+# E-VFTA: Linux writes each word of an I350's table ten times.
+on_cards("i350", "i210")(linux_traffic.vlan_tags_by_the_card)
+on_cards("i350", "i210")(linux_traffic.several_queues_by_rss)
+on_cards("i350", "i210")(linux_ethtool.byte_counters_add_up)

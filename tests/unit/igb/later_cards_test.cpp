@@ -227,12 +227,14 @@ TEST(I210, AFlashlessCardHasNoWordsToRead) {
 // ipxe pull request 907: a reset does not undo what another system has done to the packet buffers.
 TEST(I210, RestoresThePacketBuffers) {
   IgbFixture fixture({.device_id = kI210});
+  auto port = fixture.open();
   fixture.with_card([](models::igb::Card& card) {
     card.registers().set<reg::RXPBS>(reg::RXPBS::Value(0x20));
     card.registers().set<reg::TXPBS>(reg::TXPBS::Value(0x00104208));
     return 0;
   });
-  auto port = fixture.started();
+  ASSERT_TRUE(test::configure_port(*port, fixture.config()));
+  ASSERT_TRUE(port->start());
   EXPECT_EQ(fixture.value<reg::RXPBS>().raw(), 0xA2U);
   EXPECT_EQ(fixture.value<reg::TXPBS>().raw(), 0x04000014U);
 }
