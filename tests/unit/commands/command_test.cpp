@@ -66,14 +66,14 @@ class Command : public testing::Test {
   Context context;
   OpenPort open_port;
   pci::Address first = machine.add({.address = "0000:01:00.0", .group = 7, .interface = "eth1"});
-  pci::Address second = machine.add({.address = "0000:02:00.0", .group = 8, .device = "0x1521"});
+  pci::Address second = machine.add({.address = "0000:02:00.0", .group = 8, .device = "0x15f3"});
   pci::Address disk = machine.add({.address = "0000:03:00.0", .driver = "nvme", .group = 9, .class_code = "0x010802"});
 };
 
 TEST_F(Command, ListShowsNetworkControllers) {
   EXPECT_EQ(run("list"), kSuccess);
   EXPECT_THAT(out.str(), AllOf(HasSubstr("0000:01:00.0  igb     igb     7      1     eth1       Intel Card\n"),
-                               HasSubstr("0000:02:00.0  -       igb     8      1     -          8086:1521 Intel\n"),
+                               HasSubstr("0000:02:00.0  -       igb     8      1     -          8086:15f3 Intel\n"),
                                Not(HasSubstr("0000:03:00.0"))));
   EXPECT_EQ(run("list --all"), kSuccess);
   EXPECT_THAT(out.str(), HasSubstr("0000:03:00.0"));

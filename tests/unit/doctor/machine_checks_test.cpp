@@ -239,7 +239,7 @@ TEST_F(MachineChecks, NoIsolatedCpu) {
 TEST_F(MachineChecks, CardsOfTheMachine) {
   EXPECT_EQ(run(&check_card, false).found, "0000:01:00.0");
   EXPECT_THAT(run(&check_card, false).advice, HasSubstr("pollux doctor 0000:01:00.0"));
-  machine.write(device() / "device", "0x1521\n");
+  machine.write(device() / "device", "0x15f3\n");
   EXPECT_EQ(run(&check_card, false).state, State::error);
   EXPECT_EQ(run(&check_card).state, State::error);
 }

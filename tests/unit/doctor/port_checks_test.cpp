@@ -261,7 +261,7 @@ TEST_F(PortChecks, RegistersThatCannotBeRead) {
   EXPECT_THAT(run(&check_firmware).found, HasSubstr("too short"));
   std::filesystem::remove(device() / "resource0");
   EXPECT_EQ(run(&check_firmware).state, State::unknown);
-  machine.write(device() / "device", "0x1521\n");
+  machine.write(device() / "device", "0x15f3\n");
   EXPECT_THAT(run(&check_firmware).found, HasSubstr("the drivers igb and e1000e only"));
 }
 
