@@ -36,6 +36,7 @@ struct Traits {
   bool checks_fill = true;               ///< start fails if the pool cannot fill the receive rings
   bool has_rss = false;                  ///< spreads frames over receive queues as the program says
   bool ignores_rss = false;              ///< has the setting, but its device receives all on queue 0
+  bool repeats_messages = false;         ///< its card sends a message again, so that a thread may wake for nothing
   bool card_receive = true;              ///< has the receive settings of an 82576's physical function
   bool forward_paths = false;            ///< moves frames between its own queues from ring to ring
   bool udp_segments = false;             ///< segments UDP packets into UDP packets
