@@ -26,7 +26,7 @@ struct RegisterWord {
 std::vector<RegisterWord> all_register_words() {
   std::vector<RegisterWord> words;
   for (const RegisterInfo& info : reg::kRegisters) {
-    for (std::uint32_t i = 0; i < info.stride.count; ++i) {
+    for (std::uint32_t i = 0; i < reg::count_of(info, reg::kCards.front()); ++i) {
       words.push_back({fmt::format("{} {}", info.name, i), &info, info.at(i)});
     }
   }

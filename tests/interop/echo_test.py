@@ -113,7 +113,7 @@ class CommandLine(unittest.TestCase):
         self.expect_error(2, ["sim:0", "--ip", ECHOING, "--seconds", "1"], "no option --seconds")
         self.expect_error(2, ["sim:0", "--ip"], "--ip needs a value")
         self.expect_error(2, ["sim:0", "--ip", ECHOING, "--ip", ECHOING], "--ip is given twice")
-        self.expect_error(2, ["sim:0", "sim:1", "--ip", ECHOING], "2 ports")
+        self.expect_error(2, ["sim:0", "sim:1", "--ip", ECHOING], "ports: 2 given, 1 needed")
         self.expect_error(2, ["nonsense:0", "--ip", ECHOING], "nonsense")
 
     def test_help_ends_it_at_once(self):
