@@ -282,8 +282,8 @@ hw::TXPBS::Value Card::initial_transmit_buffer() const {
   return hw::TXPBS::Value(traits_.buffers.adjustable ? traits_.transmit_buffer / 1024 : traits_.buffers.transmit);
 }
 
-/// No source that was read says what these hold: the PHY has no link before a driver asks for one, and the sensor reports
-/// a usual temperature.
+/// No source that was read says what these hold: the PHY has no link before a driver asks for one, and the sensor
+/// reports a usual temperature.
 void Card::set_later_defaults() {
   constexpr std::uint32_t kDegrees = 45;
   constexpr std::uint32_t kWarning = 100;
