@@ -54,7 +54,7 @@ Result<handover::PortHandover::Offer> XdpPort::describe() {
   offer.descriptors = {
       {"link", held->link}, {"sockets", held->sockets}, {"counters", held->counters}, {"memory", file}};
   Json rings = Json::array();
-  for (std::uint16_t queue = 0; queue < sockets_.size(); ++queue) {
+  for (std::uint16_t queue = 0; queue < static_cast<std::uint16_t>(sockets_.size()); ++queue) {
     const Socket& socket = sockets_[queue];
     offer.descriptors.emplace_back(queue_name(queue), socket.descriptor());
     rings.push_back({{"rx", socket.slots().rx}, {"tx", socket.slots().tx}, {"chains", socket.has_chains() ? 1U : 0U}});
@@ -99,7 +99,7 @@ Result<std::vector<handover::QueueRecord>> XdpPort::freeze() {
   }
   std::vector<handover::QueueRecord> queues;
   frozen_counts_ = past_;
-  for (std::uint16_t queue = 0; queue < sockets_.size(); ++queue) {
+  for (std::uint16_t queue = 0; queue < static_cast<std::uint16_t>(sockets_.size()); ++queue) {
     handover::QueueRecord record;
     if (queue < config().tx_queues())
       record = tx_[queue].freeze(lent_.empty() ? std::span<Mbuf* const>() : lent_[queue]);
@@ -213,7 +213,7 @@ Result<void> XdpPort::take_sockets(handover::TakenPort& from) {
   const auto rings = details.find("rings");
   if (rings == details.end() || !rings->is_array() || rings->size() != from.queues.size())
     return handover::malformed("each queue needs its rings");
-  for (std::uint16_t queue = 0; queue < from.queues.size(); ++queue) {
+  for (std::uint16_t queue = 0; queue < static_cast<std::uint16_t>(from.queues.size()); ++queue) {
     const auto rx = handover::number((*rings)[queue], "rx", kMaxSlots);
     const auto tx = handover::number((*rings)[queue], "tx", kMaxSlots);
     const auto chains = handover::number((*rings)[queue], "chains", 1);
