@@ -163,7 +163,8 @@ def interrupted(fixture: Fixture, step: str, signal: str) -> None:
     only = [] if step in ("bind", "give back") else ["--only", f"{step},recordings"]
     interrupt_at(fixture, step, f"interrupt silicon {signal}", *(only or ["--only", "cable"]))
     # After SIGKILL `pollux bind --hold` gives the ports back.
-    fixture.guest.run("await 40 sh -c '! pidof pollux'", 50)
+    have_igb = " && ".join(f'[ "$(driver_of {address})" = igb ]' for address in fixture.addresses)
+    fixture.guest.run(f"given_back() {{ ! pidof pollux && {have_igb}; }}; await 40 given_back", 50)
     require_given_back(fixture, before)
     require_traffic(fixture)
 
