@@ -166,9 +166,9 @@ struct FakeFixture {
                  .arena_size = std::size_t{1} << 28}),
         pool(*Mempool::create(context, {.count = 1024})),
         cache(pool) {
-    EXPECT_TRUE(add_card_model(context, {.name = "fake82574", .make = [this](unsigned) {
+    EXPECT_TRUE(add_card_model(context, {.name = "fake82574", .make = [this](unsigned number) {
                                            auto made = std::make_unique<FakeCard>(id);
-                                           card = made.get();
+                                           if (number == 0) card = made.get();  // the other end of the wire is one, too
                                            return made;
                                          }}));
   }
