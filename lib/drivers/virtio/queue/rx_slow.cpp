@@ -10,6 +10,7 @@
 #include "base/compiler.hpp"
 #include "drivers/virtio/queue/rx_queue.hpp"
 #include "hw/virtio/net.hpp"
+#include "net/built_frame.hpp"
 #include "net/frame_size.hpp"
 #include "net/superframe.hpp"
 #include "net/virtio_net_header.hpp"
@@ -54,34 +55,6 @@ bool may_be_unsegmented(hw::virtio::Features features, std::uint8_t segmentation
     default: return false;
   }
 }
-
-/// The frame that the slow path builds: its segments, and why it will be dropped.
-struct Building {
-  Mbuf* head = nullptr;
-  Mbuf* tail = nullptr;
-  std::uint32_t segments = 0;
-  std::uint32_t bytes = 0;
-  RxDrop why = nullptr;
-
-  void add(Mbuf& segment) noexcept {
-    if (head == nullptr) {
-      head = tail = &segment;
-    } else {
-      MbufAccess::special(*head) |= MbufAccess::kMultiSegment;
-      MbufAccess::special(segment) = MbufAccess::kMultiSegment;
-      MbufAccess::next(*tail) = &segment;
-      MbufAccess::next(segment) = nullptr;
-      tail = &segment;
-    }
-    ++segments;
-    bytes += segment.length();
-  }
-  void finish() noexcept {
-    if (segments < 2) return;
-    MbufAccess::segment_count(*head) = static_cast<std::uint8_t>(segments);
-    MbufAccess::packet_length(*head) = bytes;
-  }
-};
 
 /// A batch of buffers, of which only the last has an entry: the others have been filled (IN_ORDER).
 bool next_of_batch(RxVirtqueue& queue, std::uint32_t id, UsedBuffer& used) noexcept {
@@ -144,7 +117,7 @@ Mbuf& exchange(RxVirtqueue& queue, std::uint32_t id, Mbuf& fresh) noexcept {
 /// Adds the buffer at the queue's position to a frame, from byte `skip` on, or posts it again if the frame is
 /// dropped.
 template <class Ring>
-void add(RxVirtqueue& queue, const UsedBuffer& used, std::uint32_t skip, Building& frame) noexcept {
+void add(RxVirtqueue& queue, const UsedBuffer& used, std::uint32_t skip, BuiltFrame& frame) noexcept {
   const RxFastPath& path = queue.fast_path;
   const bool fits = used.length > skip && used.length <= path.room;
   if (!fits) frame.why = &RxDrops::bad_length;
@@ -166,7 +139,7 @@ void add(RxVirtqueue& queue, const UsedBuffer& used, std::uint32_t skip, Buildin
 /// Describes the frame, and decides whether it is received. What the header says without a feature that allows it is
 /// a lie: DATA_VALID is then ignored (5.1.6.4.2), and a frame with a request is dropped.
 void describe(RxVirtqueue& queue, VirtioNetHeader header, std::uint32_t hash, std::uint16_t hash_report,
-              Building& building) noexcept {
+              BuiltFrame& building) noexcept {
   Mbuf& frame = *building.head;
   const std::uint32_t bytes = building.bytes;
   if (bytes < kEthernetHeaderBytes) return void(building.why = &RxDrops::too_short);
@@ -202,9 +175,8 @@ void describe(RxVirtqueue& queue, VirtioNetHeader header, std::uint32_t hash, st
   }
 }
 
-RxOutcome finish(RxVirtqueue& queue, Building& building, Mbuf*& out) noexcept {
+RxOutcome finish(RxVirtqueue& queue, BuiltFrame& building, Mbuf*& out) noexcept {
   static constexpr std::array<std::uint8_t, 6> kNoDestination{};
-  building.finish();
   const bool readable = building.head != nullptr && building.head->length() >= kNoDestination.size();
   const std::uint8_t* const destination = readable ? building.head->data() : kNoDestination.data();
   queue.count_arrival(destination, building.bytes);
@@ -233,7 +205,7 @@ POLLUX_NOINLINE RxOutcome rx_take_slow(RxVirtqueue& queue, Mbuf*& out) noexcept 
                                   .segment_size = plain.gso_size,
                                   .checksum_start = plain.checksum_start,
                                   .checksum_offset = plain.checksum_offset};
-  Building frame;
+  BuiltFrame frame;
   const std::uint32_t buffers = queue.mergeable ? plain.num_buffers : 1;
   if (buffers == 0 || buffers > queue.mask + 1) frame.why = &RxDrops::error;
   add<Ring>(queue, used, path.header_bytes, frame);
@@ -245,10 +217,7 @@ POLLUX_NOINLINE RxOutcome rx_take_slow(RxVirtqueue& queue, Mbuf*& out) noexcept 
       frame.why = &RxDrops::error;
     }
   }
-  if (frame.why == nullptr) {
-    frame.finish();
-    describe(queue, described, header.hash_value, header.hash_report, frame);
-  }
+  if (frame.why == nullptr) describe(queue, described, header.hash_value, header.hash_report, frame);
   return finish(queue, frame, out);
 }
 

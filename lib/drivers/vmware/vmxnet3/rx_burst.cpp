@@ -5,6 +5,7 @@
 
 #include "base/compiler.hpp"
 #include "drivers/vmware/vmxnet3/rx_queue.hpp"
+#include "net/built_frame.hpp"
 #include "net/frame_size.hpp"
 #include "net/superframe.hpp"
 #include "pollux/net/checksum_offload.hpp"
@@ -151,32 +152,6 @@ namespace {
 
 enum class RxOutcome : std::uint8_t { nothing, dropped, frame };
 
-/// The frame that the slow path builds: its segments, and why it will be dropped.
-struct Building {
-  Mbuf* head = nullptr;
-  Mbuf* tail = nullptr;
-  std::uint32_t segments = 0;
-  std::uint32_t bytes = 0;
-  RxDrop why = nullptr;
-
-  void add(Mbuf& segment) noexcept {
-    if (head == nullptr) {
-      head = tail = &segment;
-    } else {
-      MbufAccess::special(*head) |= MbufAccess::kMultiSegment;
-      MbufAccess::special(segment) = MbufAccess::kMultiSegment;
-      MbufAccess::next(*tail) = &segment;
-      MbufAccess::next(segment) = nullptr;
-      tail = &segment;
-    }
-    ++segments;
-    bytes += segment.length();
-    if (segments < 2) return;
-    MbufAccess::segment_count(*head) = static_cast<std::uint8_t>(segments);
-    MbufAccess::packet_length(*head) = bytes;
-  }
-};
-
 /// The completions of the next frame; 0: its last one has not come.
 std::uint32_t count_completions(RxRings& queue) noexcept {
   for (std::uint32_t count = 1; count <= queue.mask + 1; ++count) {
@@ -210,7 +185,7 @@ BufferRing* find_buffer(RxRings& queue, std::uint64_t low) noexcept {
 }
 
 /// Adds the buffer of a completion to a frame, or gives it to the device again if the frame is dropped.
-bool add(RxRings& queue, const reg::Completion& done, Building& frame) noexcept {
+bool add(RxRings& queue, const reg::Completion& done, BuiltFrame& frame) noexcept {
   BufferRing* const ring = find_buffer(queue, done.low);
   if (ring == nullptr) return false;
   const auto length = static_cast<std::uint32_t>(done.high & rx::kLengthMask);
@@ -259,7 +234,7 @@ bool describe_merged(const RxRings& queue, Mbuf& frame) noexcept {
   return request_checksums(frame, *request);
 }
 
-RxOutcome finish(RxRings& queue, Building& frame, const reg::Completion& last, std::uint64_t hash_word,
+RxOutcome finish(RxRings& queue, BuiltFrame& frame, const reg::Completion& last, std::uint64_t hash_word,
                  Mbuf*& out) noexcept {
   static constexpr std::array<std::uint8_t, 6> kNoDestination{};
   const bool readable = frame.head != nullptr && frame.head->length() >= kNoDestination.size();
@@ -288,7 +263,7 @@ POLLUX_NOINLINE RxOutcome rx_take_slow(RxRings& queue, Mbuf*& out) noexcept {
   if (queue.fault() != nullptr) return RxOutcome::nothing;
   const std::uint32_t count = count_completions(queue);
   if (count == 0) return RxOutcome::nothing;
-  Building frame;
+  BuiltFrame frame;
   const std::uint64_t hash_word = queue.completions[queue.next & queue.mask].low;
   reg::Completion last{};
   for (std::uint32_t i = 0; i < count; ++i) {
