@@ -59,6 +59,7 @@ class HandoverCore final : public ControlTask {
   [[nodiscard]] Result<void> give();
   [[nodiscard]] Result<void> send_queues(const Cores& ports);
   [[nodiscard]] bool is_taken();
+  [[nodiscard]] bool has_client();
 
   Context& context_;
   ControlScheduler::TaskId task_ = 0;
@@ -118,6 +119,14 @@ Result<Time> HandoverCore::run() {
   return context_.clock().now() + (client_.get() >= 0 ? kFastInterval : kInterval);
 }
 
+// One that has ended, and whose last messages nobody has read yet, is none.
+bool HandoverCore::has_client() {
+  if (client_.get() < 0) return false;
+  pollfd ended{client_.get(), POLLRDHUP, 0};
+  if (::poll(&ended, 1, 0) > 0) drop_client("the new program has ended");
+  return client_.get() >= 0;
+}
+
 void HandoverCore::accept_one() {
   PeerSocket next(FileDescriptor(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)));
   if (next.get() < 0) return;
@@ -128,7 +137,7 @@ void HandoverCore::accept_one() {
     return refuse(next.get(), {ErrorCode::permission_denied, "ports are handed over to programs of the same user alone",
                                "run the new program as the user of the old one"});
   }
-  if (client_.get() >= 0) {
+  if (has_client()) {
     return refuse(next.get(),
                   {ErrorCode::busy, "another program takes the ports over", "wait until it has, or end it"});
   }
