@@ -4,6 +4,7 @@ does not judge all claims, so it is refused."""
 
 import argparse
 import dataclasses
+import fnmatch
 import pathlib
 import sys
 import tomllib
@@ -21,17 +22,27 @@ RESULTS = pathlib.Path("build/test-reports/results.json")
 # The columns of cards: the names of their places in the page, by the keys in the table. A card with one place needs no name for it.
 CARDS = {
     "82576": {"sim": "sim", "qtest": "qtest", "guest": "guest"},
+    "82574": {"e1000e_qtest": "qtest", "e1000e_guest": "guest"},
+    "I350": {"i350_sim": ""},
+    "I210, I211": {"i210_sim": ""},
+    "vmxnet3": {"vmxnet3_qtest": "qtest", "vmxnet3_guest": "guest"},
     "virtio-net": {"virtio_sim": "sim", "virtio_qtest": "qtest", "virtio_guest": "guest"},
     "xdp:": {"xdp": ""},
 }
-PLACES = {place: f"{card} {name}" if len(places) > 1 else f"`{card}`" for card, places in CARDS.items() for place, name in places.items()}
+TITLES = {card: f"`{card}`" if ":" in card else card for card in CARDS}
+PLACES = {place: f"{card} {name}" if len(places) > 1 else TITLES[card] for card, places in CARDS.items()
+          for place, name in places.items()}
 # The pairs of the conformance suite that show something about a place.
-PAIRS = {"sim": None, "qtest": ["qtest"], "virtio_sim": ["sim_virtio", "sim_virtio_packed"], "virtio_qtest": ["virtio", "virtio_packed"],
-         "xdp": ["xdp"]}
+PAIRS = {"sim": None, "qtest": ["qtest"], "e1000e_qtest": ["e1000e"], "vmxnet3_qtest": ["vmxnet3"], "virtio_sim": ["sim_virtio", "sim_virtio_packed"],
+         "virtio_qtest": ["virtio", "virtio_packed"], "xdp": ["xdp"]}
 # A row's `conformance` is about these places, unless its `conformance_on` names others.
-BY_DEFAULT = ["virtio_sim", "virtio_qtest", "xdp"]
-# Suites whose tests show something about one place only; the first that fits decides.
-ONLY = {"guest.virtio_": "virtio_guest", "guest.tools_know_a_virtio_device": "virtio_guest", "guest.": "guest",
+BY_DEFAULT = ["e1000e_qtest", "vmxnet3_qtest", "virtio_sim", "virtio_qtest", "xdp"]
+# How the names of tests start that show something about one place only; the first that fits decides.
+ONLY = {"guest.e1000e_": "e1000e_guest", "guest.tools_know_an_82574": "e1000e_guest", "qemu.E1000e": "e1000e_qtest",
+        "guest.vmxnet3_": "vmxnet3_guest", "guest.tools_know_a_vmxnet3_device": "vmxnet3_guest", "qemu.Vmxnet3": "vmxnet3_qtest",
+        "igb.Igb/LaterCard.*/I350": "i350_sim", "igb.I350.": "i350_sim", "interop.*.i350": "i350_sim",
+        "igb.Igb/LaterCard.*/I21": "i210_sim", "igb.Igb/LaterCard.*/Flashless": "i210_sim", "igb.I210.": "i210_sim", "interop.*.i21": "i210_sim",
+        "guest.virtio_": "virtio_guest", "guest.tools_know_a_virtio_device": "virtio_guest", "guest.": "guest",
         "qemu.Virtio": "virtio_qtest", "differential.Virtio": "virtio_qtest", "virtio_queues.": "virtio_sim", "virtio_model.": "virtio_sim",
         "ethtool.programs.Ethtool.test_a_card_without_nvm_and_phy": "virtio_sim", "ports.Xdp": "xdp", "doctor.KernelInterface.": "xdp", "interop.xdp.": "xdp",
         "interop.handover.": "xdp",
@@ -116,7 +127,7 @@ def _is_of(test: str, place: str) -> bool:
     if test.startswith("conformance."):
         pair = test.rpartition("/")[2]
         return next((other for other, pairs in PAIRS.items() if pairs and pair in pairs), "sim") == place
-    return next((other for start, other in ONLY.items() if test.startswith(start)), "sim") == place
+    return next((other for start, other in ONLY.items() if fnmatch.fnmatchcase(test, f"{start}*")), "sim") == place
 
 
 def _dpdk(entry: dict, dpdk: dict) -> str:
@@ -169,7 +180,7 @@ def render_evidence(table: Table, run: Run, rows: list[concepts.Row]) -> str:
 
 
 def _table(features: list[Feature], stands: set) -> str:
-    lines = [f"| feature | DPDK igb | Linux igb | {' | '.join(f'`{card}`' if ':' in card else card for card in CARDS)} |", f"|{'---|' * (3 + len(CARDS))}"]
+    lines = [f"| feature | DPDK igb | Linux igb | {' | '.join(TITLES.values())} |", f"|{'---|' * (3 + len(CARDS))}"]
     for feature in features:
         cells = [_card(feature, places, stands) for places in CARDS.values()]
         lines.append(f"| {' | '.join([feature.name, feature.dpdk, feature.linux, *cells])} |")
