@@ -61,7 +61,7 @@ class Words {
   [[nodiscard]] Number number(std::string_view option, Number otherwise, Number lowest, Number highest) {
     const std::string text = value(option, fmt::format("{}", otherwise));
     const auto number = read_number(text, lowest, highest);
-    if (!number) refuse(fmt::format("{}: '{}' is no number from {} to {}", option, text, lowest, highest));
+    if (!number) refuse(fmt::format("{}: '{}' is not a number from {} to {}", option, text, lowest, highest));
     return number.value_or(otherwise);
   }
   [[nodiscard]] std::vector<std::string> ports(std::size_t fewest, std::size_t most) {

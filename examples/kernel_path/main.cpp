@@ -79,7 +79,7 @@ Result<void> kernel_path(Words& words) {
   Result<InterfaceNetwork> network = InterfaceNetwork();
   for (const std::string& text : words.values("--ip")) {
     const auto address = parse_interface_address(text);
-    if (!address) words.refuse(fmt::format("--ip: '{}' is no address and prefix; write it like 10.0.0.1/24", text));
+    if (!address) words.refuse(fmt::format("--ip: '{}' is not an address and prefix; write it like 10.0.0.1/24", text));
     if (address) network->addresses.push_back(*address);
   }
   const auto udp_port = words.number<std::uint16_t>("--udp-port", 7, 1, 65535);

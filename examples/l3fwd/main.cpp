@@ -25,7 +25,7 @@ Result<void> look_up(const Routes& routes, const std::string& addresses) {
   std::istringstream list(addresses);
   for (std::string text; std::getline(list, text, ',');) {
     const auto address = parse_address(text);
-    if (!address) return fail(ErrorCode::invalid_argument, fmt::format("'{}' is no address", text), "use 10.1.2.3");
+    if (!address) return fail(ErrorCode::invalid_argument, fmt::format("'{}' is not an address", text), "use 10.1.2.3");
     const NextHop* const hop = routes.find(*address);
     fmt::print("{}: {}\n", text,
                hop == nullptr ? "no route" : fmt::format("port {} {}", hop->port, to_string(hop->mac)));

@@ -66,17 +66,17 @@ Result<void> Routes::add(const std::string& line) {
     return bad(fmt::format("'{}' is not a prefix, a port and a MAC address", line));
   const std::size_t slash = prefix.find('/');
   const auto address = parse_address(prefix.substr(0, slash));
-  if (!address || slash == std::string::npos) return bad(fmt::format("'{}' is no prefix", prefix));
+  if (!address || slash == std::string::npos) return bad(fmt::format("'{}' is not a prefix", prefix));
   const auto length = read_number(prefix.substr(slash + 1), 0U, static_cast<unsigned>(address->size() * 8));
   if (!length) return bad(fmt::format("'{}' has no length from 0 to {}", prefix, address->size() * 8));
   if (!ends_in_zeros(*address, *length))
     return bad(fmt::format("'{}' has bits beyond its length", prefix), "clear them, or make the prefix longer");
   const auto index = read_number(port, 0U, ports_ - 1U);
   if (!index)
-    return bad(fmt::format("'{}' is no port from 0 to {}", port, ports_ - 1), "count the ports of the command line");
+    return bad(fmt::format("'{}' is not a port from 0 to {}", port, ports_ - 1), "count the ports of the command line");
   const auto hop = parse_mac(mac);
   if (!hop || (hop->front() & 1) != 0 || *hop == MacAddress{})
-    return bad(fmt::format("'{}' is no MAC address of one station", mac));
+    return bad(fmt::format("'{}' is not a MAC address of one station", mac));
   if (hops_.size() == kMaxRoutes)
     return bad(fmt::format("there are more than {} routes", kMaxRoutes), "leave some out");
   if (!known_.emplace(*address, *length).second)

@@ -35,7 +35,7 @@ std::vector<RunLoopThreadOptions> threads_on(Words& words, std::uint16_t queues)
     const auto first = read_number(part.substr(0, dash), 0U, 1023U);
     const auto last = dash == part.size() ? first : read_number(part.substr(dash + 1), 0U, 1023U);
     if (!first || !last || *last < *first)
-      words.refuse(fmt::format("--cores: '{}' is no list of cores; write it like 0,1 or 0-3", cores));
+      words.refuse(fmt::format("--cores: '{}' is not a list of cores; write it like 0,1 or 0-3", cores));
     for (unsigned core = first.value_or(1); core <= last.value_or(0); ++core) threads.push_back({.core = core});
     if (comma == std::string::npos) break;
   }

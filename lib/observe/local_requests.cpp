@@ -10,7 +10,7 @@ namespace {
 Result<Json> parse_object(std::string_view text) {
   Json parsed = Json::parse(text, nullptr, false);
   if (parsed.is_object()) return parsed;
-  return fail(ErrorCode::invalid_argument, "this is no JSON object: " + std::string(text.substr(0, 60)),
+  return fail(ErrorCode::invalid_argument, "this is not a JSON object: " + std::string(text.substr(0, 60)),
               R"(write one such as {"mtu":1500})");
 }
 

@@ -22,7 +22,7 @@ namespace {
 Result<Json> change(Server& server, NamedPort& named, const Params& params) {
   const Json& patch = params.value("settings");
   if (!patch.is_object()) {
-    return fail(ErrorCode::invalid_argument, "'settings' is no object",
+    return fail(ErrorCode::invalid_argument, "'settings' is not an object",
                 R"(name what changes, such as "settings":{"mtu":1500}; null stands for the default)");
   }
   const Json& tag = params.value("tag");

@@ -208,7 +208,7 @@ Result<std::vector<std::uint16_t>> nvm_words(const Json& data) {
     words.push_back(data[i].get<std::uint16_t>());
   }
   if (fits && words.size() == data.size()) return words;
-  return fail(ErrorCode::invalid_argument, "'data' is no list of words",
+  return fail(ErrorCode::invalid_argument, "'data' is not a list of words",
               fmt::format("list 1 to {} numbers from 0 to {}", kMaxNvmWrite, kMaxNvmWord));
 }
 

@@ -143,7 +143,7 @@ class KernelBehindCardThatSegments(KernelBehindCard):
 
 class CommandLine(unittest.TestCase):
     def test_errors_say_what_is_wrong(self):
-        self.assertIn("'10.5.0.1' is no address and prefix", run(KERNEL_PATH, "null:", "--tap", "x0", "--ip", "10.5.0.1", check=False))
+        self.assertIn("'10.5.0.1' is not an address and prefix", run(KERNEL_PATH, "null:", "--tap", "x0", "--ip", "10.5.0.1", check=False))
         self.assertIn("'10.5.0.1/33'", run(KERNEL_PATH, "null:", "--tap", "x0", "--ip", "10.5.0.1/33", check=False))
         self.assertIn("'fd00::1/129'", run(KERNEL_PATH, "null:", "--tap", "x0", "--ip", "fd00::1/129", check=False))
         self.assertIn("--tap", run(KERNEL_PATH, "null:", "--ip", "10.5.0.1/24", check=False))

@@ -141,17 +141,17 @@ class CommandLine(unittest.TestCase):
     def test_bad_routes_are_rejected_by_name_and_line(self):
         mac = "02:00:00:00:00:01"
         self.expect_error([], "there is no route")
-        self.expect_error(["--route", f"10.1.0.0 0 {mac}"], "'10.1.0.0' is no prefix")
+        self.expect_error(["--route", f"10.1.0.0 0 {mac}"], "'10.1.0.0' is not a prefix")
         self.expect_error(["--route", f"10.1.0.0/33 0 {mac}"], "0 to 32")
         self.expect_error(["--route", f"10.1.0.1/16 0 {mac}"], "bits beyond its length")
-        self.expect_error(["--route", f"10.1.0.0/16 2 {mac}"], "'2' is no port from 0 to 1")
-        self.expect_error(["--route", "10.1.0.0/16 1 01:00:00:00:00:01"], "no MAC address of one station")
+        self.expect_error(["--route", f"10.1.0.0/16 2 {mac}"], "'2' is not a port from 0 to 1")
+        self.expect_error(["--route", "10.1.0.0/16 1 01:00:00:00:00:01"], "not a MAC address of one station")
         with tempfile.NamedTemporaryFile("w") as file:
             file.write(f"# routes\n10.1.0.0/16 0 {mac}\n\n10.1.0.0/16 1 {mac}  # again\n")
             file.flush()
             self.expect_error(["--routes", file.name], f"{file.name}, line 4", "'10.1.0.0/16' already")
         self.expect_error(["--routes", "/nowhere"], "cannot read /nowhere")
-        self.expect_error(["--route", f"10.1.0.0/16 0 {mac}", "--look-up", "10.1"], "'10.1' is no address")
+        self.expect_error(["--route", f"10.1.0.0/16 0 {mac}", "--look-up", "10.1"], "'10.1' is not an address")
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ std::vector<unsigned> parse_cores(const std::string& text) {
     const auto first = parse_number(part.substr(0, dash), 0U, kMostCores - 1);
     const auto last = dash == part.size() ? first : parse_number(part.substr(dash + 1), 0U, kMostCores - 1);
     if (!first || !last || *last < *first)
-      throw cli::UsageError("--cores", fmt::format("'{}' is no list of processors, such as 0,4-7", text));
+      throw cli::UsageError("--cores", fmt::format("'{}' is not a list of processors, such as 0,4-7", text));
     for (unsigned core = *first; core <= *last; ++core) cores.push_back(core);
     begin = end + 1;
   }

@@ -129,7 +129,7 @@ Result<FieldRange> parse_field_range(const std::string& text) {
                 fmt::format("use FIELD=FIRST-LAST or FIELD=FIRST-LAST/STEP with one of {}", field_names()));
   }
   if (const auto range = parse_values(*field, text.substr(equals + 1))) return *range;
-  return fail(ErrorCode::invalid_argument, fmt::format("'{}' is no range of {}", text, field->name),
+  return fail(ErrorCode::invalid_argument, fmt::format("'{}' is not a range of {}", text, field->name),
               "use FIRST-LAST or FIRST-LAST/STEP with values of the field, such as udp.srcport=1024-2047, "
               "ip.src=10.0.0.1-10.0.0.254/2 or eth.src=02:00:00:00:00:01-02:00:00:00:00:ff; IPv6 addresses of one "
               "range share their upper 64 bits");

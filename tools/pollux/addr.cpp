@@ -33,7 +33,7 @@ Result<std::vector<MacAddress>> parse_all(const std::vector<std::string>& texts)
   for (const std::string& text : texts) {
     const auto mac = tools::parse_mac(text);
     if (!mac) {
-      return fail(ErrorCode::invalid_argument, fmt::format("'{}' is no MAC address", text),
+      return fail(ErrorCode::invalid_argument, fmt::format("'{}' is not a MAC address", text),
                   "write six bytes, such as 02:00:00:00:00:01");
     }
     all.push_back(*mac);

@@ -47,7 +47,7 @@ Result<bench::Load> load_of(const char* option, const std::string& text) {
   if (rate && rate->unit == tools::RateText::Unit::share && rate->value <= bench::kFullLoad) {
     return static_cast<bench::Load>(rate->value);
   }
-  return fail(ErrorCode::invalid_argument, fmt::format("{}: '{}' is no share of the line rate", option, text),
+  return fail(ErrorCode::invalid_argument, fmt::format("{}: '{}' is not a share of the line rate", option, text),
               "use a percentage above 0 and up to 100%, such as 0.1%");
 }
 
@@ -55,7 +55,7 @@ Result<std::optional<std::uint64_t>> line_rate_of(const std::string& text) {
   if (text.empty()) return std::nullopt;
   const auto rate = tools::parse_rate(text);
   if (rate && rate->unit == tools::RateText::Unit::bits) return rate->value;
-  return fail(ErrorCode::invalid_argument, fmt::format("--line-rate: '{}' is no bit rate", text),
+  return fail(ErrorCode::invalid_argument, fmt::format("--line-rate: '{}' is not a bit rate", text),
               "use bits per second, such as 100Mbit or 10Gbit");
 }
 

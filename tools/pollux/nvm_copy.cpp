@@ -62,7 +62,7 @@ Result<NvmWords> load_copy(const std::string& path) {
   const std::string& bytes = *read;
   if (bytes.empty() || bytes.size() % 2 != 0) {
     return fail(ErrorCode::invalid_argument,
-                fmt::format("{} has {} bytes, so it is no copy of an NVM", path, bytes.size()),
+                fmt::format("{} has {} bytes, so it is not a copy of an NVM", path, bytes.size()),
                 "name a file of `pollux nvm --dump`");
   }
   NvmWords words(bytes.size() / 2);

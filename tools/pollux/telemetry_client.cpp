@@ -233,7 +233,7 @@ Result<TelemetryJson> TelemetryClient::call(std::string_view method, TelemetryJs
     if (!line) return tl::unexpected<Error>(line.error());
     TelemetryJson answer = json::parse_bounded(*line, kAnswerLimits);
     if (!answer.is_object()) {
-      return fail(ErrorCode::io_error, name_ + ": the answer is no JSON object, or has too many members",
+      return fail(ErrorCode::io_error, name_ + ": the answer is not a JSON object, or has too many members",
                   "see what listens to that socket");
     }
     const bool is_own = answer["id"] == last_id_;

@@ -73,7 +73,7 @@ Result<void> apply(Target& target, const UriOptions& options) {
   if (const auto properties = options.get("properties")) {
     auto text = device_properties(*properties);
     if (!text) {
-      return refuse(target, fmt::format("'properties={}' are no properties", *properties),
+      return refuse(target, fmt::format("'properties={}' are not properties", *properties),
                     "write properties=NAME:VALUE+NAME:VALUE, such as properties=packed:on");
     }
     target.properties = *std::move(text);

@@ -173,7 +173,7 @@ void HandoverCore::serve() {
   } else if (kind == "freeze" && !offered_.empty()) {
     done = give();
   } else {
-    return drop_client(kind == "end" ? "the new program has ended" : "it has sent what is no message");
+    return drop_client(kind == "end" ? "the new program has ended" : "it has sent something else than a message");
   }
   if (done) return;
   refuse(client_.get(), done.error());

@@ -226,7 +226,7 @@ std::string text_of(const InterfaceAddress& address) {
 Result<void> Interface::add_address(const InterfaceAddress& address) {
   const unsigned longest = address.ipv6 ? 128 : 32;
   if (address.prefix > longest) {
-    return fail(ErrorCode::invalid_argument, fmt::format("tap:{}: {} is no prefix length", name_, address.prefix),
+    return fail(ErrorCode::invalid_argument, fmt::format("tap:{}: {} is not a prefix length", name_, address.prefix),
                 fmt::format("use 0 to {}", longest));
   }
   const auto here = request_here();

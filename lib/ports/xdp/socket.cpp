@@ -121,7 +121,7 @@ Result<Socket> Socket::take(const std::string& name, FileDescriptor bound, std::
   int domain = 0;
   socklen_t bytes = sizeof domain;
   if (::getsockopt(bound.get(), SOL_SOCKET, SO_DOMAIN, &domain, &bytes) != 0 || domain != AF_XDP) {
-    return fail(ErrorCode::invalid_argument, fmt::format("{}: what was handed over is no AF_XDP socket", name),
+    return fail(ErrorCode::invalid_argument, fmt::format("{}: what was handed over is not an AF_XDP socket", name),
                 "start the program without a handover");
   }
   Socket socket(std::move(bound), std::move(area), request, std::nullopt);

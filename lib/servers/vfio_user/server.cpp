@@ -47,7 +47,7 @@ Result<Listener> Listener::create(const std::string& path) {
   int error = bind();
   if (error == EADDRINUSE && remove_unused_socket(path, SOCK_STREAM) == 0) error = bind();
   if (error == EADDRINUSE) {
-    return fail(ErrorCode::busy, fmt::format("{} is in use, or is no socket", path),
+    return fail(ErrorCode::busy, fmt::format("{} is in use, or is not a socket", path),
                 "stop the process that listens there, or use another path");
   }
   if (error != 0) {

@@ -117,7 +117,7 @@ class CommandLine(unittest.TestCase):
             with self.subTest(words):
                 self.expect_error(2, [*words, *(["--seconds", "0.1"] if words[0] != POLLUX else [])], option, "empty")
         for cores in (",", "0,", "0,,1", "1-0", "-1", "0-", "0-0-0"):
-            self.expect_error(2, [L2FWD, "sim:0", "--cores", cores], "--cores", "is no list of processors, such as 0,4-7")
+            self.expect_error(2, [L2FWD, "sim:0", "--cores", cores], "--cores", "is not a list of processors, such as 0,4-7")
 
     def test_a_commands_unknown_option_is_named_before_what_is_missing(self):
         self.expect_error(2, [POLLUX, "capture", "plx0", "-o", "x"], "there is no option '-o'; see pollux capture --help")

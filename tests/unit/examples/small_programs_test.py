@@ -54,7 +54,7 @@ class SmallPrograms(unittest.TestCase):
         self.assertIn("it is too long", self.look_up(routes).stderr)
 
     def test_addresses_that_no_host_has_are_refused(self):
-        self.refuses([L3FWD, "null:", "--route", "10.0.0.0/8 0 00:00:00:00:00:00"], "is no MAC address of one station")
+        self.refuses([L3FWD, "null:", "--route", "10.0.0.0/8 0 00:00:00:00:00:00"], "is not a MAC address of one station")
         for address in ("0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255"):
             self.refuses([ECHO, "null:", "--ip", address], "no host has the address")
         if TCP_SERVER != "-":

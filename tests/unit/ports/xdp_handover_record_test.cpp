@@ -83,7 +83,7 @@ TEST_F(XdpHandover, AWrongRecordIsAnErrorWithAReason) {
       {"port", exchanged(0), "not its XDP program"},
       {"port", exchanged(2), "cannot map the counters"},
       {"port", exchanged(3), "not its memory"},
-      {"port", exchanged(4), "no AF_XDP socket"},
+      {"port", exchanged(4), "not an AF_XDP socket"},
       {"queue", queue("posted", 65), "other rings"},
       {"queue", queue("in_flight", 513), "other rings"},
       {"queue", queue("free", {1}), "a buffer is not"},

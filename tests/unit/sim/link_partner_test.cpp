@@ -114,7 +114,7 @@ TEST_F(SimLinkPartner, NamesAnInvalidFile) {
   ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
   EXPECT_FALSE(open_link_partner({.pcap_in = path("pipe")}, clock)) << "rejected without blocking on its other end";
   EXPECT_FALSE(open_link_partner({.pcap_out = path("pipe")}, clock));
-  std::ofstream(path("text")) << "this is no capture";
+  std::ofstream(path("text")) << "this is not a capture";
   EXPECT_FALSE(open_link_partner({.pcap_in = path("text")}, clock));
   // Link type 101, raw IP: a header and no frames.
   const std::array<std::uint32_t, 6> raw{0xA1B2C3D4, 0x00040002, 0, 0, 65535, 101};

@@ -78,7 +78,7 @@ class Copy {
   Result<void> take(std::span<const std::byte> bytes) {
     const std::size_t taken = counts_.add(bytes, most_);
     if (counts_.is_broken())
-      return fail(ErrorCode::io_error, "what the program sends is no capture", "see what listens to that socket");
+      return fail(ErrorCode::io_error, "what the program sends is not a capture", "see what listens to that socket");
     return write_all(out_, bytes.first(taken));
   }
   /// Returns whether there is more to come.

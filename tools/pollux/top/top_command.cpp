@@ -154,7 +154,7 @@ int run_top(const Environment& environment, const TopOptions& options) {
   const top::View view{.interval = options.interval, .measures = !options.no_measuring};
   if (options.batch) return run_batch(environment, options, view);
   if (::isatty(STDOUT_FILENO) == 0 || ::isatty(STDIN_FILENO) == 0) {
-    return report(environment, {ErrorCode::not_supported, "standard input and output are no terminal",
+    return report(environment, {ErrorCode::not_supported, "standard input and output are not a terminal",
                                 "print pages instead, with --batch"});
   }
   return run_live(environment, options, view);
