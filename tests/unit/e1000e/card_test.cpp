@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the driver writes, where QEMU's card looks at nothing of it: errata and their bits, wake-up, the PHY.
 #include "pollux/net/wake_on_lan.hpp"
+#include "support/burst_modes.hpp"
 #include "support/settings_edits.hpp"
 #include "unit/e1000e/fake_card.hpp"
 
@@ -142,6 +143,43 @@ TEST(E1000eCard, GetsAContextWithEachRequest) {
     EXPECT_EQ(fixture.card->sent[i + 1].hi >> 20 & 15, 1U) << "data";
   }
 }
+
+// The SIMD loops are those of the family's other descriptors, which have two lengths.
+class E1000eBursts : public testing::TestWithParam<BurstMode> {};
+
+TEST_P(E1000eBursts, WriteTheDescriptorsOfTheCard) {
+  if (!processor_has(GetParam())) GTEST_SKIP() << "this processor has no " << name(GetParam());
+  constexpr std::uint32_t kFrames = 32;
+  FakeFixture fixture;
+  Settings settings = fixture.settings();
+  settings.tx[0].ring = 256;
+  settings.burst_mode = GetParam();
+  auto port = open(fixture.context, "sim:0?card=fake82574", settings);
+  ASSERT_TRUE(port) << port.error().message();
+  for (std::uint32_t round = 0; round < 20; ++round) {
+    std::vector<std::uint64_t> places;
+    Burst<kFrames> burst;
+    for (std::uint32_t i = 0; i < kFrames; ++i) {
+      MbufPtr mbuf = fixture.cache.allocate();
+      ASSERT_NE(mbuf->append(17 + round * 60 + i), nullptr);
+      places.push_back(mbuf->data_iova());
+      ASSERT_TRUE(burst.push(mbuf));
+    }
+    fixture.card->sent.clear();
+    ASSERT_EQ(port->tx(0).tx_burst(burst), kFrames);
+    ASSERT_EQ(fixture.card->sent.size(), kFrames);
+    for (std::uint32_t i = 0; i < kFrames; ++i) {
+      const hw::intel::Descriptor& sent = fixture.card->sent[i];
+      EXPECT_EQ(sent.lo, places[i]);
+      const std::uint64_t reports = i + 1 == kFrames ? bit(27) : 0;  // RS
+      // A data descriptor with DEXT, IFCS and EOP, and no length but the buffer's.
+      EXPECT_EQ(sent.hi, 17 + round * 60 + i + bit(20) + bit(29) + bit(25) + bit(24) + reports) << i;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, E1000eBursts, testing::ValuesIn(test::kBurstModes),
+                         [](const auto& param) { return std::string(name(param.param)); });
 
 TEST(E1000eCard, AcknowledgesOtherCausesAlone) {
   FakeFixture fixture;

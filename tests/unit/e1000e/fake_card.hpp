@@ -174,8 +174,8 @@ struct FakeFixture {
   }
   [[nodiscard]] Settings settings(std::uint16_t queues = 1) const {
     Settings settings;
-    settings.rx.resize(queues, RxQueueConfig{.pool = pool, .cache = cache, .ring = 64});
-    settings.tx.resize(queues, TxQueueConfig{.cache = cache, .ring = 64});
+    settings.rx.assign(queues, RxQueueConfig{.pool = pool, .cache = cache, .ring = 64});
+    settings.tx.assign(queues, TxQueueConfig{.cache = cache, .ring = 64});
     return settings;
   }
   [[nodiscard]] Result<Port> start(const std::string& prefix = {}, std::uint16_t queues = 1) {

@@ -128,12 +128,12 @@ void IntelTxQueue::open_gate() noexcept { open_bursts(burst_function()); }
 IntelTxQueue::BurstFunction* IntelTxQueue::burst_function() const noexcept {
   const bool remote = tail.is_remote();
   const bool small = group_mask + 1 < kGroup;
-  switch (small || !format_->has_simd ? BurstMode::scalar : best_of(mode_)) {
+  switch (small ? BurstMode::scalar : best_of(mode_)) {
 #if defined(__x86_64__)
-    case BurstMode::avx512: return tx_burst_avx512(remote);
-    case BurstMode::avx2: return tx_burst_avx2(remote);
+    case BurstMode::avx512: return tx_burst_avx512(remote, format_->two_lengths);
+    case BurstMode::avx2: return tx_burst_avx2(remote, format_->two_lengths);
 #elif defined(__aarch64__)
-    case BurstMode::neon: return tx_burst_neon(remote);
+    case BurstMode::neon: return tx_burst_neon(remote, format_->two_lengths);
 #endif
     default: return tx_burst_scalar(remote, small);
   }

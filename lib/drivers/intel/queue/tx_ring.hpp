@@ -37,7 +37,7 @@ struct TxFormat {
   std::uint64_t per_byte = 0;     ///< TxFastPath::per_byte
   TxSend* send_slow = nullptr;
   TxSend* send_request = nullptr;
-  bool has_simd = false;  ///< the SIMD bursts can write it
+  bool two_lengths = false;  ///< of the buffer and of the packet; else of the buffer alone
 };
 
 /// A transmit ring: all that bursts read and write. tx_burst.hpp has its fast path, tx_slow.cpp its slow path.
@@ -164,13 +164,13 @@ void remember_request(TxRing& ring, Mbuf& frame, const TxCommand& command) noexc
 void remember_segments(Mbuf& frame, const TxCommand& command, TxRepeat& repeat) noexcept;
 
 /// The burst functions for mapped and for remote registers, by instruction set. The SIMD ones need a ring of at least
-/// four groups, and a processor that has the instructions.
+/// four groups, and a processor that has the instructions; they are made for each format.
 [[nodiscard]] pollux::TxQueue::BurstFunction* tx_burst_scalar(bool remote, bool small) noexcept;
 #if defined(__x86_64__)
-[[nodiscard]] pollux::TxQueue::BurstFunction* tx_burst_avx2(bool remote) noexcept;
-[[nodiscard]] pollux::TxQueue::BurstFunction* tx_burst_avx512(bool remote) noexcept;
+[[nodiscard]] pollux::TxQueue::BurstFunction* tx_burst_avx2(bool remote, bool two_lengths) noexcept;
+[[nodiscard]] pollux::TxQueue::BurstFunction* tx_burst_avx512(bool remote, bool two_lengths) noexcept;
 #elif defined(__aarch64__)
-[[nodiscard]] pollux::TxQueue::BurstFunction* tx_burst_neon(bool remote) noexcept;
+[[nodiscard]] pollux::TxQueue::BurstFunction* tx_burst_neon(bool remote, bool two_lengths) noexcept;
 #endif
 
 }  // namespace pollux::drivers::intel
