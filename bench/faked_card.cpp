@@ -6,6 +6,7 @@
 #include <cstring>
 #include <string>
 
+#include "hw/intel/gigabit/phy.hpp"
 #include "hw/intel/igb/ids.hpp"
 #include "hw/intel/igb/nvm.hpp"
 #include "hw/intel/igb/registers.hpp"
@@ -26,7 +27,9 @@ std::uint16_t nvm_word(std::uint32_t address) {
 }
 
 // A PHY whose link is up and autonegotiated (IEEE 802.3, clause 22: control, status, identifiers).
-std::uint16_t phy_register(std::uint32_t address) {
+std::uint16_t phy_register(FakedCard::Kind kind, std::uint32_t address) {
+  if (kind == FakedCard::Kind::card_82574 && address == 2) return hw::gigabit::phy::bm::kId >> 16;
+  if (kind == FakedCard::Kind::card_82574 && address == 3) return hw::gigabit::phy::bm::kId & 0xFFFF;
   constexpr std::array<std::uint16_t, 11> kValues = {0x1140, 0x796D, 0x02A8, 0x0391, 0x0DE1, 0x4DE1,
                                                      0x000F, 0,      0,      0x0300, 0x3C00};
   return address < kValues.size() ? kValues[address] : 0;
@@ -55,7 +58,11 @@ class FakedDevice final : public Device {
   explicit FakedDevice(FakedCard& card) : card_(card) {}
   [[nodiscard]] const std::string& name() const override { return name_; }
   [[nodiscard]] PciIdentity identity() const override {
-    return {.vendor = 0x8086, .device = 0x10C9, .subsystem_vendor = 0x8086, .subsystem_device = 0, .revision = 1};
+    return {.vendor = 0x8086,
+            .device = card_.kind_ == FakedCard::Kind::card_82574 ? std::uint16_t{0x10D3} : std::uint16_t{0x10C9},
+            .subsystem_vendor = 0x8086,
+            .subsystem_device = 0,
+            .revision = 1};
   }
   [[nodiscard]] int numa_node() const override { return -1; }
   [[nodiscard]] Result<std::uint32_t> read_config(std::uint32_t, unsigned) override { return 0U; }
@@ -79,10 +86,12 @@ class FakedDevice final : public Device {
   std::string name_ = "faked:0";
 };
 
-FakedCard::FakedCard()
-    : registers_(static_cast<std::byte*>(std::aligned_alloc(4096, kBarSize)),
+FakedCard::FakedCard(Kind kind)
+    : kind_(kind),
+      registers_(static_cast<std::byte*>(std::aligned_alloc(4096, kBarSize)),
                  [](std::byte* memory) { std::free(memory); }),
-      domain_(std::make_shared<Domain>(*this)) {
+      domain_(std::make_shared<Domain>(*this)),
+      older_addresses_(kind == Kind::card_82574) {
   std::memset(registers_.get(), 0, kBarSize);
   set(reg::STATUS::offset(), reg::STATUS::Value(reg::STATUS::FD | reg::STATUS::LU | reg::STATUS::SPEED(2)).raw());
   set(reg::EEMNGCTL::offset(), reg::EEMNGCTL::Value(reg::EEMNGCTL::CFG_DONE_0 | reg::EEMNGCTL::CFG_DONE_1).raw());
@@ -118,7 +127,7 @@ void FakedCard::answer() {
   }
   const reg::MDIC::Value phy(get(reg::MDIC::offset()));
   if (phy.get(reg::MDIC::OP) != 0 && !phy.has(reg::MDIC::READY)) {
-    const std::uint32_t value = phy_register(phy.get(reg::MDIC::REGADD));
+    const std::uint32_t value = phy_register(kind_, phy.get(reg::MDIC::REGADD));
     set(reg::MDIC::offset(), phy.raw() | reg::MDIC::Value(reg::MDIC::READY | reg::MDIC::DATA(value)).raw());
   }
 }

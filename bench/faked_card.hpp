@@ -19,7 +19,11 @@ class FakedCard {
  public:
   static constexpr std::uint32_t kQueues = 16;
 
-  FakedCard();
+  /// An 82574 has extended descriptors and a ring's registers at other places. DPDK's driver of it receives with legacy
+  /// ones (`use_legacy_receive`).
+  enum class Kind : std::uint8_t { card_82576, card_82574 };
+
+  explicit FakedCard(Kind kind = Kind::card_82576);
   FakedCard(const FakedCard&) = delete;
   FakedCard& operator=(const FakedCard&) = delete;
 
@@ -43,6 +47,9 @@ class FakedCard {
 
   /// Queues 0 to 3 have their ring registers where the 82575 has them, which a real 82576 accepts as well.
   void use_older_addresses() { older_addresses_ = true; }
+
+  /// Receive descriptors have no buffer but the address, and are written back in the oldest format.
+  void use_legacy_receive() { legacy_receive_ = true; }
 
   /// Writes `count` frames of `length` bytes into a receive queue's buffers and writes the descriptors back. A frame
   /// that is longer than a buffer takes several. If the queue splits frames, the first 54 bytes go to the other buffer
@@ -81,6 +88,9 @@ class FakedCard {
   void answer();
   [[nodiscard]] std::byte* at(std::uint64_t iova) const { return reinterpret_cast<std::byte*>(iova + delta_); }
 
+  [[nodiscard]] std::uint32_t buffer_bytes(std::uint32_t queue) const;
+
+  Kind kind_;
   std::unique_ptr<std::byte[], void (*)(std::byte*)> registers_;
   std::shared_ptr<DmaDomain> domain_;
   std::uint64_t delta_ = 0;  // from IOVA to address
@@ -88,6 +98,7 @@ class FakedCard {
   bool cold_ = false;
   bool marking_ = false;
   bool older_addresses_ = false;
+  bool legacy_receive_ = false;
   std::uint32_t waiting_ = 0;  // frames, of all queues
   std::uint64_t lost_ = 0;
   struct alignas(64) Queue {

@@ -7,6 +7,7 @@
 
 #include "faked_card.hpp"
 #include "hw/intel/descriptors.hpp"
+#include "hw/intel/extended_descriptors.hpp"
 #include "hw/intel/igb/limits.hpp"
 #include "hw/intel/igb/registers.hpp"
 
@@ -19,6 +20,7 @@ namespace {
 
 constexpr std::uint32_t kLine = 64;
 constexpr std::uint32_t kHeaderBytes = 54;     // Ethernet, IPv4 and TCP
+constexpr std::uint64_t kLegacyStatus = 0xFF;  // of a write-back: in the oldest format these bits are the same
 constexpr std::uint32_t kPacketBuffer = 1024;  // frames of 64 bytes in 64 KiB, the 82576's default (datasheet, RXPBS)
 
 // An Ethernet header and an IPv4 header of a TCP packet of 50 bytes, followed by zeros.
@@ -85,13 +87,17 @@ void FakedCard::restart() {
   for (Queue& queue : queues_) queue.rx_head = queue.tx_head = 0;
 }
 
+std::uint32_t FakedCard::buffer_bytes(std::uint32_t queue) const {
+  if (kind_ == Kind::card_82574) return 2048;
+  return reg::SRRCTL::Value(ring<reg::SRRCTL>(queue)).get(reg::SRRCTL::BSIZEPACKET) * reg::kRxBufferUnit;
+}
+
 void FakedCard::receive(std::uint32_t queue, std::uint32_t count, std::uint32_t length) {
   const std::uint64_t base = ring<reg::RDBAL>(queue) | std::uint64_t{ring<reg::RDBAH>(queue)} << 32;
   auto* const slots = reinterpret_cast<volatile Descriptor*>(at(base));
   const std::uint32_t mask = ring<reg::RDLEN>(queue) / std::uint32_t{sizeof(Descriptor)} - 1;
-  const reg::SRRCTL::Value format(ring<reg::SRRCTL>(queue));
-  const std::uint32_t room = format.get(reg::SRRCTL::BSIZEPACKET) * reg::kRxBufferUnit;
-  const bool splits = format.has(reg::SRRCTL::SPLIT);
+  const std::uint32_t room = buffer_bytes(queue);
+  const bool splits = kind_ == Kind::card_82576 && reg::SRRCTL::Value(ring<reg::SRRCTL>(queue)).has(reg::SRRCTL::SPLIT);
   std::uint32_t head = queues_[queue].rx_head;
   for (std::uint32_t i = 0; i < count; ++i) {
     hw::intel::rx::WriteBack what = marking_ ? kMarked : kUnmarked;
@@ -112,8 +118,9 @@ void FakedCard::receive(std::uint32_t queue, std::uint32_t count, std::uint32_t 
       if (cold_) flush(buffer, bytes);
       done += bytes;
       const Descriptor written = write_back(what, bytes, done == length);
-      slot.lo = written.lo;
-      slot.hi = written.hi;
+      // Length, checksum, status, errors and tag, behind an address that stays.
+      if (!legacy_receive_) slot.lo = written.lo;
+      slot.hi = legacy_receive_ ? written.hi >> 32 | (written.hi & kLegacyStatus) << 32 : written.hi;
       head = (head + 1) & mask;
       // Four descriptors share a cache line, which is flushed once the card has finished with it.
       if (cold_ && (head % 4 == 0 || i + 1 == count)) flush(const_cast<Descriptor*>(&slot), 1);
@@ -149,7 +156,9 @@ std::uint32_t FakedCard::finish_transmits(std::uint32_t queue) {
   while (head != tail) {
     volatile Descriptor& slot = slots[head];
     const std::uint64_t command = slot.hi;
-    if (hw::intel::tx::type(command) == hw::intel::tx::kTypeData) {
+    const std::uint64_t type = hw::intel::tx::type(command);
+    const bool has_data = type == hw::intel::tx::kTypeData || type == hw::intel::tx::extended::kTypeData;
+    if (has_data) {
       const std::byte* const buffer = at(slot.lo);
       std::uint64_t word = 0;
       std::memcpy(&word, buffer, sizeof word);
@@ -162,7 +171,7 @@ std::uint32_t FakedCard::finish_transmits(std::uint32_t queue) {
       ++queues_[queue].sent.write_backs;
     }
     ++queues_[queue].sent.descriptors;
-    frames += (command & hw::intel::tx::kEndOfPacket) != 0 ? 1 : 0;
+    frames += has_data && (command & hw::intel::tx::kEndOfPacket) != 0 ? 1 : 0;
     head = (head + 1) & mask;
     if (cold_ && (head % 4 == 0 || head == tail)) flush(const_cast<Descriptor*>(&slot), 1);
   }

@@ -19,7 +19,7 @@ constexpr std::array<std::string_view, 5> kOtherForwards{"forward_queues", "forw
 constexpr std::array<std::string_view, 2> kCombined{"virtio_split_forward_mergeable",
                                                     "virtio_packed_forward_mergeable"};
 
-/// Cases that are also gated at burst 1, besides those of virtio-net, vmxnet3 and AF_XDP.
+/// Cases that are also gated at burst 1, besides those of the 82574, virtio-net, vmxnet3 and AF_XDP.
 constexpr std::array<std::string_view, 4> kAlone{"forward", "forward_c", "forward_checksums", "fused"};
 
 /// Cases that are also gated with several queues, whose rings are so small that every slot is used.
@@ -57,7 +57,8 @@ std::vector<GatedCase> gated_cases(BurstMode mode) {
       continue;
     }
     gated.push_back({&one, {.mode = mode, .ring = kRing}});
-    const bool alone = is_one_of(kAlone, one.name) || one.name.starts_with("v") || one.name.starts_with("xdp");
+    const bool alone = is_one_of(kAlone, one.name) || one.name.starts_with("e1000e") || one.name.starts_with("v") ||
+                       one.name.starts_with("xdp");
     if (alone) gated.push_back({&one, {.mode = mode, .burst = 1, .ring = kRingOfOne}});
     if (one.name == "forward_offload") gated.push_back({&one, {.mode = mode, .ring = kRing, .marked = true}});
     if (one.name == "forward" && mode == BurstMode::scalar)

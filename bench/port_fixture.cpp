@@ -40,6 +40,7 @@ Port start(Context& context, FakedCard& card, const Mempool& pool, const Mempool
 
 PortFixture::PortFixture(const Setup& setup)
     : setup_(setup),
+      card_(setup.is_82574 ? FakedCard::Kind::card_82574 : FakedCard::Kind::card_82576),
       context_(logging_options(card_.clock())),
       pool_(make_pool(context_, card_, setup)),
       cache_(pool_, MempoolCache::kMaxCapacity),

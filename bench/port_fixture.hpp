@@ -14,7 +14,7 @@
 
 namespace pollux::bench {
 
-/// A started port of the igb driver on a faked card.
+/// A started port on a faked card, of the igb driver or, with Setup::is_82574, of e1000e.
 class PortFixture {
  public:
   explicit PortFixture(const Setup& setup);

@@ -31,6 +31,7 @@ struct Setup {
   bool marked = false;
   /// The card puts the 54 bytes of headers of each frame into a buffer of another pool (RxQueueConfig::header_pool).
   bool split = false;
+  bool is_82574 = false;      ///< in place of an 82576
   std::uint32_t eighths = 7;  ///< eighths of a ring that have been filled before the first burst
 
   static constexpr std::uint32_t kBuffer = 2048;

@@ -118,30 +118,64 @@ TEST(E1000eCard, RestartsOneTransmitQueueWhileTheOtherSends) {
   EXPECT_EQ(port->state(), PortState::started);
 }
 
+/// A packet of 86 bytes over IPv4, with the request for its checksum.
+MbufPtr with_request(FakeFixture& fixture, bool tcp, std::uint32_t more = 0) {
+  MbufPtr mbuf = fixture.cache.allocate();
+  std::uint8_t* const data = mbuf->append(100 + more);
+  std::memset(data, 0, 100 + more);
+  data[12] = 0x08;
+  data[14] = 0x45;
+  data[17] = static_cast<std::uint8_t>(86 + more);
+  data[23] = tcp ? 6 : 17;
+  data[39] = tcp ? 0 : static_cast<std::uint8_t>(66 + more);
+  data[46] = tcp ? 0x50 : 0;
+  mbuf->set_tx_offload({.flags = tcp ? TxOffload::tcp_checksum : TxOffload::udp_checksum, .l2 = 14, .l3 = 20});
+  return mbuf;
+}
+bool send(TxQueue& queue, MbufPtr mbuf) {
+  Burst<1> burst;
+  return burst.push(mbuf) && queue.tx_burst(burst) == 1;
+}
+std::uint64_t type_of(const hw::intel::Descriptor& descriptor) { return descriptor.hi >> 20 & 15; }
+
 // One context for both queues (FreeBSD, em_txrx.c, em_transmit_checksum_setup).
 TEST(E1000eCard, GetsAContextWithEachRequest) {
   FakeFixture fixture;
   auto port = fixture.start({}, 2);
   ASSERT_TRUE(port) << port.error().message();
   for (const std::uint16_t queue : {std::uint16_t{0}, std::uint16_t{1}, std::uint16_t{0}, std::uint16_t{0}}) {
-    Burst<1> burst;
-    MbufPtr mbuf = fixture.cache.allocate();
-    std::uint8_t* const data = mbuf->append(100);
-    std::memset(data, 0, 100);
-    data[12] = 0x08;
-    data[14] = 0x45;
-    data[17] = 86;
-    data[23] = 17;
-    data[39] = 66;
-    mbuf->set_tx_offload({.flags = TxOffload::udp_checksum, .l2 = 14, .l3 = 20});
-    ASSERT_TRUE(burst.push(mbuf));
-    ASSERT_EQ(port->tx(queue).tx_burst(burst), 1U);
+    ASSERT_TRUE(send(port->tx(queue), with_request(fixture, false)));
   }
   ASSERT_EQ(fixture.card->sent.size(), 8U);
   for (std::size_t i = 0; i < 8; i += 2) {
-    EXPECT_EQ(fixture.card->sent[i].hi >> 20 & 15, 0U) << "a context";
-    EXPECT_EQ(fixture.card->sent[i + 1].hi >> 20 & 15, 1U) << "data";
+    EXPECT_EQ(type_of(fixture.card->sent[i]), 0U) << "a context";
+    EXPECT_EQ(type_of(fixture.card->sent[i + 1]), 1U) << "data";
   }
+}
+
+TEST(E1000eCard, KeepsTheContextOfItsOnlyQueue) {
+  FakeFixture fixture;
+  auto port = fixture.start();
+  ASSERT_TRUE(port) << port.error().message();
+  std::vector<hw::intel::Descriptor>& sent = fixture.card->sent;
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    ASSERT_TRUE(send(port->tx(0), with_request(fixture, false, i)));
+    ASSERT_EQ(sent.size(), 2U + i);
+    const std::uint64_t checksum = std::uint64_t{2} << 40;  // TXSM
+    EXPECT_EQ(sent.back().hi, (100 + i) | 0x2B10'0000U | checksum) << "the same but for the length: " << i;
+  }
+  for (const bool tcp : {true, false}) {
+    sent.clear();
+    ASSERT_TRUE(send(port->tx(0), with_request(fixture, tcp)));
+    ASSERT_EQ(sent.size(), 2U) << "another context";
+    EXPECT_EQ(type_of(sent[0]), 0U);
+  }
+  // A stopped card has none.
+  ASSERT_TRUE(port->stop());
+  ASSERT_TRUE(port->start());
+  sent.clear();
+  ASSERT_TRUE(send(port->tx(0), with_request(fixture, false)));
+  EXPECT_EQ(sent.size(), 2U);
 }
 
 // The SIMD loops are those of the family's other descriptors, which have two lengths.
@@ -180,6 +214,17 @@ TEST_P(E1000eBursts, WriteTheDescriptorsOfTheCard) {
 
 INSTANTIATE_TEST_SUITE_P(All, E1000eBursts, testing::ValuesIn(test::kBurstModes),
                          [](const auto& param) { return std::string(name(param.param)); });
+
+// A context for TCP has the bit that ends a packet in a data descriptor.
+TEST(E1000eCard, FramesThatWereNotSentAreCountedOnce) {
+  FakeFixture fixture;
+  auto port = fixture.start();
+  ASSERT_TRUE(port) << port.error().message();
+  fixture.card->sends = false;
+  for (const bool tcp : {true, false, true}) ASSERT_TRUE(send(port->tx(0), with_request(fixture, tcp)));
+  ASSERT_TRUE(port->stop());
+  EXPECT_EQ(port->stats().tx_dropped, 3U);
+}
 
 TEST(E1000eCard, AcknowledgesOtherCausesAlone) {
   FakeFixture fixture;

@@ -60,7 +60,8 @@ IntelTxQueueSetup QueueSet::tx_setup(const QueueRegisters& registers, const Plac
           .cache = card_transmit_cache(settings.queues, queue),
           .context = context,
           .mode = settings.burst_mode,
-          .format = &format_};
+          .format = &format_,
+          .is_alone = settings.queues.tx_queues() == 1};
 }
 
 void QueueSet::setup(const QueueRegisters& registers, const PlacedSettings& settings, const RingMemory& rings,

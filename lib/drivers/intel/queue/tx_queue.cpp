@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/compiler.hpp"
+#include "hw/intel/extended_descriptors.hpp"
 #include "mem/context_state.hpp"
 #include "mem/mempool_core.hpp"
 #include "pollux/base/io.hpp"
@@ -18,6 +19,10 @@ namespace {
 
 // The allocation site that checked builds report for buffers that a borrower left in the ring.
 constexpr Site kBorrower{"forward path", 0};
+
+/// Of the last data descriptor of a packet. An extended context has TCP's bit in the place of kEndOfPacket.
+constexpr std::uint64_t kEnd = tx::kEndOfPacket | tx::extended::kTypeData;
+static_assert((tx::kTypeData & tx::extended::kTypeData) != 0 && (tx::kTypeContext & tx::extended::kTypeData) == 0);
 
 }  // namespace
 
@@ -48,7 +53,7 @@ void IntelTxQueue::apply(IntelTxQueueSetup setup) noexcept {
   tail = setup.tail;
   format_ = setup.format;
   send_slow = format_->send_slow;
-  send_request = format_->send_request;
+  send_request = setup.is_alone ? format_->send_request_alone : format_->send_request;
   fast_path = {.command = format_->whole_frame + kMinFrame * format_->per_byte,
                .per_byte = format_->per_byte,
                .max_excess = setup.max_frame - kMinFrame,
@@ -166,7 +171,7 @@ std::uint32_t IntelTxQueue::drain(DrainReason reason) noexcept {
   for (std::uint32_t i = pending; i-- != read;) {
     const std::uint64_t command = descriptors[(clean + i).slot(mask)].hi;
     if (tx::done(command)) break;
-    if ((command & tx::kEndOfPacket) != 0) ++unsent;
+    if ((command & kEnd) == kEnd) ++unsent;
   }
   count_drops(reason == DrainReason::stopped ? &TxDrops::stopped : &TxDrops::removed, unsent);
   if (borrower_ != nullptr) buffers += borrower_->drop_waiting(reason);

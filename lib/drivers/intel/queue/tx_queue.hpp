@@ -27,6 +27,7 @@ struct IntelTxQueueSetup {
   std::shared_ptr<const ContextState> context;  ///< mbufs of other Contexts are dropped
   BurstMode mode = BurstMode::best;             ///< one that the processor supports
   const TxFormat* format = &kAdvancedTx;
+  bool is_alone = false;  ///< the port has no other transmit queue
 };
 
 /// A transmit queue of advanced descriptors: the control of a ring.

@@ -229,9 +229,9 @@ void remember_request(TxRing& ring, Mbuf& frame, const TxCommand& command) noexc
   if (command.shortest > longest) return;
   TxRepeat repeat{.what = request_word<std::uint64_t>(frame, 0),
                   .lengths = request_word<std::uint64_t>(frame, 1),
-                  .command = TxRing::kWholeFrame + command.flags + ring.contexts.select(command) +
-                             command.shortest * TxRing::kPerByte,
-                  .per_byte = TxRing::kPerByte,
+                  .command = ring.fast_path.command + command.flags + ring.contexts.select(command) +
+                             (command.shortest - TxRing::kMinFrame) * ring.fast_path.per_byte,
+                  .per_byte = ring.fast_path.per_byte,
                   .shortest = key | command.shortest,
                   .max_excess = longest - command.shortest,
                   .context = ring.context(),

@@ -37,7 +37,8 @@ struct TxFormat {
   std::uint64_t per_byte = 0;     ///< TxFastPath::per_byte
   TxSend* send_slow = nullptr;
   TxSend* send_request = nullptr;
-  bool two_lengths = false;  ///< of the buffer and of the packet; else of the buffer alone
+  TxSend* send_request_alone = nullptr;  ///< of a port with one transmit queue
+  bool two_lengths = false;              ///< of the buffer and of the packet; else of the buffer alone
 };
 
 /// A transmit ring: all that bursts read and write. tx_burst.hpp has its fast path, tx_slow.cpp its slow path.

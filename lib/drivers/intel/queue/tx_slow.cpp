@@ -76,9 +76,11 @@ struct AdvancedDescriptors {
   }
 };
 
-/// Extended descriptors: one context, and a frame's tag in its data descriptors. Requests are not remembered. The card
-/// has one context for all of its queues, so each request needs its own (FreeBSD, em_txrx.c,
-/// em_transmit_checksum_setup, which names the 82574's datasheet, 7.2.6).
+/// Extended descriptors: one context, and a frame's tag in its data descriptors. The card has one context for all of
+/// its queues, so with several each request needs its own (FreeBSD, em_txrx.c, em_transmit_checksum_setup, which names
+/// the 82574's datasheet, 7.2.6). `Alone`: the port has one transmit queue; requests for segmentation need their own,
+/// too.
+template <bool Alone>
 struct ExtendedDescriptors {
   static constexpr std::uint32_t kSegmentMax = tx::extended::kSegmentMax;
   static constexpr std::uint64_t kSegment = tx::extended::kSegment;
@@ -106,10 +108,11 @@ struct ExtendedDescriptors {
     command.has_context = (command.flags & kSums) != 0;
     command.context = tx::extended::context(context, is_long ? command.payload : 0);
     if (is_long) command.flags = (command.flags & ~tx::kSegment) | kSegment;
-    command.repeats = false;
+    command.repeats = Alone && !is_long && command.repeats && command.has_context;
     return nullptr;
   }
-  static std::uint32_t context_slots(const TxContexts& /*contexts*/, const TxCommand& command) noexcept {
+  static std::uint32_t context_slots(const TxContexts& contexts, const TxCommand& command) noexcept {
+    if (Alone && (command.flags & kSegment) == 0) return contexts.slots_for(command);
     return command.has_context ? 1 : 0;
   }
   static hw::intel::Descriptor replace(TxContexts& contexts, const TxCommand& command) noexcept {
@@ -315,11 +318,13 @@ const TxFormat kAdvancedTx{.whole_frame = TxRing::kWholeFrame,
                            .per_byte = TxRing::kPerByte,
                            .send_slow = &send_by_slow_path<AdvancedDescriptors, false>,
                            .send_request = &send_by_slow_path<AdvancedDescriptors, true>,
+                           .send_request_alone = &send_by_slow_path<AdvancedDescriptors, true>,
                            .two_lengths = true};
 const TxFormat kExtendedTx{.whole_frame = tx::extended::kData | tx::kEndOfPacket,
                            .per_byte = 1,
-                           .send_slow = &send_by_slow_path<ExtendedDescriptors, false>,
-                           .send_request = &send_by_slow_path<ExtendedDescriptors, true>};
+                           .send_slow = &send_by_slow_path<ExtendedDescriptors<false>, false>,
+                           .send_request = &send_by_slow_path<ExtendedDescriptors<false>, true>,
+                           .send_request_alone = &send_by_slow_path<ExtendedDescriptors<true>, true>};
 
 void free_each(TxRing& ring, RingIndex first, std::uint32_t count) noexcept {
   if (ring.has_spares) return;  // a forward path exchanges them for received buffers
