@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "faked_virtio.hpp"
 
-#include <immintrin.h>
-
 #include <array>
 #include <cstring>
 
+#include "cold_lines.hpp"
 #include "fixture.hpp"
 #include "hw/virtio/net.hpp"
 #include "hw/virtio/rings.hpp"
@@ -16,7 +15,6 @@ namespace ring = hw::virtio;
 
 namespace {
 
-constexpr std::uint32_t kLine = 64;
 constexpr std::uint32_t kHeader = sizeof(hw::virtio::NetHeader);
 // The header of a frame in one buffer that asks for nothing, and a frame with the addresses of FakedCard's.
 constexpr std::array<std::uint8_t, kHeader + 14> kStart = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2,
@@ -105,13 +103,6 @@ std::uint32_t FakedVirtqueue::finish_transmits() {
   }
   show();
   return done;
-}
-
-void FakedVirtqueue::flush_lines(const void* address, std::uint32_t bytes) const {
-  const auto first = reinterpret_cast<std::uintptr_t>(address) & ~std::uintptr_t{kLine - 1};
-  for (std::uintptr_t line = first; line < reinterpret_cast<std::uintptr_t>(address) + bytes; line += kLine) {
-    _mm_clflushopt(reinterpret_cast<void*>(line));
-  }
 }
 
 }  // namespace pollux::bench

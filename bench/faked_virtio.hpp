@@ -52,7 +52,6 @@ class FakedVirtqueue {
   /// Ends a round: shows the driver what was used.
   void show();
   [[nodiscard]] bool wrap(std::uint32_t position) const { return (position & areas_.size) == 0; }
-  void flush_lines(const void* address, std::uint32_t bytes) const;
 
   VirtioAreas areas_;
   bool packed_ = false;

@@ -137,7 +137,7 @@ class VirtioSleepRun {
                   .pool = pool.core(),
                   .cache = std::make_shared<MempoolCacheCore>(pool.core(), 64),
                   .port = 1});
-    EXPECT_TRUE(queue_.fill());
+    EXPECT_TRUE(queue_.fill(queue_.size(), {}));
     queue_.use_notifier({Bar(reinterpret_cast<volatile std::uint8_t*>(&doorbell_), sizeof doorbell_), 0, 0, false});
     begin_at(scenario.start);
     queue_.attach_vector(event_.get());
@@ -148,7 +148,7 @@ class VirtioSleepRun {
   }
   ~VirtioSleepRun() {
     exploring_ = false;
-    queue_.drain(DrainReason::stopped);
+    queue_.drain(DrainReason::stopped, {});
     queue_.retire();
   }
 

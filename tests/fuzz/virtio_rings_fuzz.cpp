@@ -6,17 +6,18 @@
 #include <array>
 #include <cstring>
 #include <memory>
-#include <set>
 #include <vector>
 
-#include "fuzz/require.hpp"
+#include "fuzz/ring_frames.hpp"
 #include "pollux/net/rx_metadata.hpp"
 #include "unit/virtio/queue_fixture.hpp"
 
 namespace pollux::drivers::virtio::test {
 namespace {
 
+using pollux::test::Held;
 using pollux::test::require;
+using pollux::test::send;
 
 constexpr std::uint32_t kMbufs = 96;  // few, so that the pool is often exhausted
 constexpr std::uint32_t kBufferBytes = 2048;
@@ -37,31 +38,6 @@ constexpr std::array<hw::virtio::Features, 8> kKinds{
     feature::kRingPacked | feature::kHashReport | kRequests | feature::kMrgRxbuf | feature::kInOrder |
         feature::kIndirectDesc};
 
-/// Mbufs that the application owns, each of them once.
-class Held {
- public:
-  void add(MbufPtr frame) {
-    for (const Mbuf* segment = frame.get(); segment != nullptr; segment = segment->next())
-      require(owned_.insert(segment).second, "no buffer is handed out twice");
-    frames_.push_back(std::move(frame));
-  }
-  void release(std::size_t count) {
-    for (; count != 0 && !frames_.empty(); --count) take();
-  }
-  MbufPtr take() {
-    MbufPtr frame = std::move(frames_.back());
-    frames_.pop_back();
-    for (const Mbuf* segment = frame.get(); segment != nullptr; segment = segment->next()) owned_.erase(segment);
-    return frame;
-  }
-  [[nodiscard]] bool empty() const { return frames_.empty(); }
-  void release_all() { release(frames_.size()); }
-
- private:
-  std::vector<MbufPtr> frames_;
-  std::set<const Mbuf*> owned_;
-};
-
 /// A queue of one direction. It is created once; each input starts and stops it.
 class Ring {
  public:
@@ -78,7 +54,7 @@ class Ring {
 
   void start() {
     if (receives_) {
-      require(queue_.rx.fill().has_value(), "a full pool fills the ring");
+      require(queue_.rx.fill(queue_.rx.size(), {}).has_value(), "a full pool fills the ring");
       queue_.rx.publish_all();
       queue_.rx.open();
     } else {
@@ -88,7 +64,7 @@ class Ring {
     used_ = 0;
   }
   void stop() {
-    receives_ ? queue_.rx.drain(DrainReason::stopped) : queue_.tx.drain(DrainReason::stopped);
+    receives_ ? queue_.rx.drain(DrainReason::stopped, {}) : queue_.tx.drain(DrainReason::stopped);
     require(queue_.pool.stats().in_use() == 0, "every mbuf is free");
   }
 
@@ -105,7 +81,7 @@ class Ring {
       case 4:
       case 5:
       case 6: write_used(input); break;
-      default: receives_ ? poll(input, held) : send(input, held);
+      default: receives_ ? poll(input, held) : send(queue_.tx, queue_.cache, input, held, QueueFixture::kSize);
     }
   }
 
@@ -154,57 +130,11 @@ class Ring {
   }
 
   void poll(FuzzedDataProvider& input, Held& held) {
-    Burst<32> burst;
-    const auto limit = input.ConsumeIntegralInRange<std::uint32_t>(0, 32);
-    const std::uint32_t count = queue_.rx.rx_burst(burst, limit);
-    require(count == burst.size() && count <= limit, "a burst has as many frames as it says");
-    while (MbufPtr frame = burst.pop()) {
-      std::uint32_t bytes = 0;
-      for (Mbuf* segment = frame.get(); segment != nullptr; segment = segment->next()) {
-        require(segment->length() != 0 && segment->length() <= kSegmentBytes, "a segment's length fits its buffer");
-        require(segment->data() >= segment->head() && segment->tail() <= segment->end(), "the data lie in the buffer");
-        bytes += segment->length();
-      }
-      require(bytes == frame->packet_length() && bytes >= 14, "the segments add up to the frame");
+    pollux::test::poll(queue_.rx, input, held, kSegmentBytes, [this](const Mbuf& frame) {
       require((queue_.features & kRequests) != 0 ||
-                  (frame->tx_offload().flags == 0 && RxMetadata(*frame).l4_checksum() == ChecksumStatus::unknown),
+                  (frame.tx_offload().flags == 0 && RxMetadata(frame).l4_checksum() == ChecksumStatus::unknown),
               "nothing is believed that was not negotiated");
-      held.add(std::move(frame));
-    }
-  }
-
-  void send(FuzzedDataProvider& input, Held& held) {
-    Burst<32> burst;
-    const auto count = input.ConsumeIntegralInRange<std::uint32_t>(0, 8);
-    for (std::uint32_t i = 0; i < count; ++i) {
-      MbufPtr frame;
-      const auto segments = input.ConsumeIntegralInRange<std::uint32_t>(1, 3);
-      for (std::uint32_t part = 0; part < segments; ++part) {
-        MbufPtr segment = queue_.cache.allocate();
-        if (segment == nullptr) break;
-        static_cast<void>(segment->append(input.ConsumeIntegralInRange<std::uint32_t>(0, 200)));
-        if (frame == nullptr) {
-          frame = std::move(segment);
-        } else {
-          require(frame->chain(segment), "a short chain grows");
-        }
-      }
-      if (frame == nullptr) break;
-      if (input.ConsumeBool()) {
-        frame->set_tx_offload(
-            {.flags = input.PickValueInArray<std::uint32_t>({TxOffload::udp_checksum, TxOffload::tcp_segmentation}),
-             .l2 = 14,
-             .l3 = 20,
-             .l4 = 20,
-             .segment_size = input.ConsumeIntegralInRange<std::uint16_t>(0, 100)});
-      }
-      require(burst.push(frame), "a burst has room");
-    }
-    const std::uint32_t before = burst.size();
-    const std::uint32_t taken = queue_.tx.tx_burst(burst);
-    require(taken + burst.size() == before, "what was not taken stays in the burst");
-    require(queue_.tx.in_flight() <= QueueFixture::kSize, "the ring has no more than fits");
-    while (MbufPtr frame = burst.pop()) held.add(std::move(frame));
+    });
   }
 
   QueueFixture queue_;

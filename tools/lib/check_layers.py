@@ -14,8 +14,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import check_includes  # noqa: E402
 
 # The layers that a layer may include besides itself; the first matching pattern decides. A vendor's cards share the vendor's folder
-# and drivers/VENDOR/queue, forward and common. The cards of a family share hw/VENDOR/FAMILY and drivers/VENDOR/FAMILY, too. Only a driver
-# and its model include their card's declarations.
+# and drivers/VENDOR/queue, forward and common. The cards of a family share hw/VENDOR/FAMILY and drivers/VENDOR/FAMILY, too. Drivers of
+# paravirtual devices share drivers/paravirtual. Only a driver and its model include their card's declarations.
 VENDOR, CARD, FAMILY = "{vendor}", "{card}", "gigabit"
 ALLOWED = {
     "base": [],
@@ -28,7 +28,8 @@ ALLOWED = {
     "net": ["base", "mem", "device"],
     "hw/*": ["base", "device"],
     "hw/*/*": ["base", "device", f"hw/{VENDOR}", f"hw/{VENDOR}/{FAMILY}"],
-    "drivers/*/queue": ["base", "mem", "device", "net", f"hw/{VENDOR}"],
+    "drivers/paravirtual": ["base", "mem", "device", "net"],
+    "drivers/*/queue": ["base", "mem", "device", "net", f"hw/{VENDOR}", "drivers/paravirtual"],
     "drivers/*/forward": ["base", "mem", "device", "net", f"hw/{VENDOR}", f"drivers/{VENDOR}/queue"],
     "drivers/*/common": ["base", "mem", "device", "net", f"hw/{VENDOR}", f"drivers/{VENDOR}/queue"],
     f"drivers/*/{FAMILY}": ["base", "mem", "device", "net", f"hw/{VENDOR}", f"hw/{VENDOR}/{FAMILY}",
@@ -36,7 +37,7 @@ ALLOWED = {
     # The driver and the model of a card include what its virtual functions have: their messages and registers.
     "drivers/*/*": ["base", "mem", "device", "net", f"hw/{VENDOR}", f"hw/{VENDOR}/{FAMILY}", f"hw/{VENDOR}/{CARD}",
                     f"hw/{VENDOR}/{CARD}vf", f"drivers/{VENDOR}/queue", f"drivers/{VENDOR}/forward", f"drivers/{VENDOR}/common",
-                    f"drivers/{VENDOR}/{FAMILY}"],
+                    f"drivers/{VENDOR}/{FAMILY}", "drivers/paravirtual"],
     "models/*/*": ["base", "mem", "device", f"hw/{VENDOR}", f"hw/{VENDOR}/{FAMILY}", f"hw/{VENDOR}/{CARD}", f"hw/{VENDOR}/{CARD}vf"],
     "backends/vfio": ["base", "mem", "device", "pci"],
     "backends/*": ["base", "files", "mem", "device"],

@@ -139,7 +139,7 @@ QueueFixture::QueueFixture(hw::virtio::Features with, std::uint32_t mbufs)
 }
 
 QueueFixture::~QueueFixture() {
-  rx.drain(DrainReason::stopped);
+  rx.drain(DrainReason::stopped, {});
   tx.drain(DrainReason::stopped);
   EXPECT_EQ(pool.stats().in_use(), 0u) << "every buffer is accounted for";
   rx.retire();
@@ -155,7 +155,7 @@ void QueueFixture::start_rx() {
             .pool = pool.core(),
             .cache = cache.core(),
             .port = 5});
-  ASSERT_TRUE(rx.fill());
+  ASSERT_TRUE(rx.fill(rx.size(), {}));
   rx.use_notifier(Notifier(Bar(reinterpret_cast<volatile std::uint8_t*>(&doorbell), 2), 0, 0, false));
   rx.publish_all();
   rx.open();

@@ -156,7 +156,7 @@ TEST_P(RxRing, FramesThatNobodyPolledAreCountedWhenTheQueueStops) {
   queue.receive(1, 60, {.num_buffers = 2});
   queue.device->prepare(2, 100);
   queue.device->show();
-  EXPECT_EQ(queue.rx.drain(DrainReason::stopped), QueueFixture::kSize);
+  EXPECT_EQ(queue.rx.drain(DrainReason::stopped, {}), QueueFixture::kSize);
   EXPECT_EQ(queue.dropped(&RxDrops::stopped), 2u);
 }
 

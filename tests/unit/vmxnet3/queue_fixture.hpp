@@ -67,13 +67,15 @@ struct Vmxnet3Queues : testing::Test {
     filter.set_mtu(1500);
   }
   ~Vmxnet3Queues() override {
-    rx.drain(DrainReason::stopped);
+    rx.drain(DrainReason::stopped, {});
     tx.drain(DrainReason::stopped);
     cache = {};
     EXPECT_EQ(pool->stats().in_use(), 0u);
   }
 
-  DmaArea area(std::size_t bytes) { return *allocate_area(*context.state(), bytes, -1, "test"); }
+  QueueMemory area(std::size_t bytes) {
+    return *paravirtual::allocate_queue_memory(*context.state(), bytes, -1, "test");
+  }
   std::shared_ptr<MempoolCacheCore> new_cache() { return std::make_shared<MempoolCacheCore>(pool->core(), 16); }
   void start_rx(bool several = true) {
     memory = area(rx_bytes(kSize));
@@ -85,7 +87,7 @@ struct Vmxnet3Queues : testing::Test {
               .pool = pool->core(),
               .cache = new_cache(),
               .port = 0});
-    ASSERT_TRUE(rx.fill(several));
+    ASSERT_TRUE(rx.fill(several ? 2 * kSize : kSize, {}));
     rx.describe(shared, Bar(registers, 4096), 3);
     rx.open();
   }
@@ -146,7 +148,7 @@ struct Vmxnet3Queues : testing::Test {
   NoRegisters registers;
   reg::RxQueueShared shared{};
   reg::TxQueueShared tx_shared{};
-  DmaArea memory;
+  QueueMemory memory;
   Vmxnet3RxQueue rx{filter, true, vlans};
   Vmxnet3TxQueue tx;
   std::uint32_t done = 0;

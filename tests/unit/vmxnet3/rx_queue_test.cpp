@@ -159,7 +159,7 @@ TEST_F(Vmxnet3Queues, ADeviceThatLiesEndsTheQueue) {
                               {0 | rx_bits::kRingMask << rx_bits::kRingShift | kWhole, "another queue"}};
   for (const Row& row : rows) {
     SCOPED_TRACE(row.fault);
-    rx.drain(DrainReason::stopped);
+    rx.drain(DrainReason::stopped, {});
     done = 0;
     start_rx();
     fill(0, 0, frame_of(60), kWhole);

@@ -25,6 +25,7 @@ CONCERNED = {
     "lib/drivers/intel/gigabit": ["igb", "e1000e", "sim", "settings"],
     "lib/drivers/intel/e1000e": ["e1000e"],
     "lib/drivers/intel/igbvf": ["igbvf"],
+    "lib/drivers/paravirtual": ["vmxnet3", "virtio_queues"],
     "lib/drivers/virtio": ["virtio_queues"],
     "lib/drivers/vmware": ["vmxnet3", "open"],
     "lib/models": ["models", "sim", "igb"],

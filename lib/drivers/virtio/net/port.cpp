@@ -75,17 +75,10 @@ OffloadLimits offloads_of(const DeviceFacts& facts) {
 }
 
 PortInfo describe(const Device& device, const DeviceFacts& facts, std::uint16_t index) {
-  const std::string& name = device.name();
-  PortInfo info{.name = name,
-                .driver = "virtio_net",
-                .card = std::string(hw::virtio::kNetName),
-                .backend = name.substr(0, name.find(':')),
-                .index = index,
-                .numa_node = device.numa_node(),
-                .supports = supported_settings(device, facts.features),
-                .limits = limits_of(facts),
-                .offloads = offloads_of(facts)};
-  info.missed_count = MissedCount::lower_bound;
+  PortInfo info = paravirtual::describe_device(device, "virtio_net", hw::virtio::kNetName, index);
+  info.supports = supported_settings(device, facts.features);
+  info.limits = limits_of(facts);
+  info.offloads = offloads_of(facts);
   return info;
 }
 
@@ -142,15 +135,14 @@ Result<Found> find_device(const std::shared_ptr<ContextState>& context, Device& 
 
 VirtioNetPort::VirtioNetPort(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, VirtioNetCard card,
                              const DeviceFacts& facts, std::uint16_t index)
-    : QueuedPort(std::move(context), describe(*device, facts, index), {.rx = kRxDrops, .tx = kTxDrops}),
-      device_(std::move(device)),
+    : ParavirtualPort(std::move(context), describe(*device, facts, index), {.rx = kRxDrops, .tx = kTxDrops}),
       card_(std::move(card)),
       facts_(facts) {
+  device_ = std::move(device);
   for (std::uint16_t pair = 0; pair < facts_.pairs; ++pair) {
     add(rx_.emplace_back(filter_, device_->interrupt_vectors() != 0, &vlans_));
     add(tx_.emplace_back());
   }
-  list_capabilities();
 }
 
 Result<std::unique_ptr<PortDriver>> VirtioNetPort::open(const std::shared_ptr<ContextState>& context,
@@ -188,7 +180,7 @@ Result<void> VirtioNetPort::start() {
   if ((facts_.features & refused() & kSuperframes) != 0)
     card_.log(LogLevel::info,
               "a receive ring is too small for frames that are left unsegmented, so the device segments");
-  enable_interrupts();
+  use_vectors();
   dma_ended_ = false;
   if (auto mastering = device_->set_bus_master(true); !mastering) return mastering;
   if (auto enabled = enable_queues(); !enabled) return enabled;
@@ -223,22 +215,9 @@ Result<void> VirtioNetPort::enable_one(QueueId queue) {
   return {};
 }
 
-// A full ring may wait for a far end that does not receive. Frames that have not been sent by then count as dropped.
-void VirtioNetPort::wait_for_transmit(std::uint16_t begin, std::uint16_t end) {
-  const auto finished = [&] {
-    card_.common().flush();
-    bool all = true;
-    for (std::uint16_t queue = begin; queue < end; ++queue) all = tx_[queue].finished() && all;
-    return all;
-  };
-  const auto sent = wait_until(card_.clock(), "the transmission of all queued frames", std::chrono::milliseconds(50),
-                               finished, std::chrono::microseconds(100));
-  if (!sent) card_.log(LogLevel::warning, sent.error().what);
-}
-
 Result<void> VirtioNetPort::halt() {
   if (card_.common().removed()) return fail_removed(card_.name);
-  if (read_link(card_).link.up) wait_for_transmit(0, config().tx_queues());
+  if (read_link(card_).link.up) wait_for_transmit(card_.common().bar(), 0, config().tx_queues());
   if (auto reset = reset_device(card_); !reset) return reset;
   if (auto off = device_->set_bus_master(false); !off) return off;
   dma_ended_ = true;

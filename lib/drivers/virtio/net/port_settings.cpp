@@ -13,10 +13,6 @@
 namespace pollux::drivers::virtio {
 namespace {
 
-tl::unexpected<Error> refuse(const std::string& port, ErrorCode code, std::string_view what, std::string_view hint) {
-  return fail(code, fmt::format("{}: {}", port, what), std::string(hint));
-}
-
 // Of a frame in one buffer. The port's own pool has headroom enough.
 std::uint32_t room(const PlacedRxQueue& queue) noexcept {
   if (queue.pool == nullptr) return queue.buffer_bytes;
@@ -52,7 +48,7 @@ Result<void> VirtioNetPort::check_ring(std::size_t index, const PlacedRxQueue& q
   const std::uint32_t longest = unsegmented ? kMaxSegmentedFrame : info().limits.max_rx_frame;
   if ((facts_.features & feature::kMrgRxbuf) == 0 || holds(queue, longest)) return {};
   return refuse(
-      info().name, unsegmented ? ErrorCode::bad_state : ErrorCode::invalid_argument,
+      unsegmented ? ErrorCode::bad_state : ErrorCode::invalid_argument,
       fmt::format("a frame of {} bytes, which may arrive whatever the MTU, does not fit receive queue {}, whose "
                   "ring = {} has buffers of {}",
                   longest, index, queue.ring, room(queue)),
@@ -63,11 +59,11 @@ Result<void> VirtioNetPort::check_ring(std::size_t index, const PlacedRxQueue& q
 Result<void> VirtioNetPort::check(const PlacedSettings& from, PlacedSettings& to) {
   const auto has = [this](Features any) { return (facts_.features & any) != 0; };
   if (to.mac != from.mac && to.mac && !has(feature::kCtrlMacAddr)) {
-    return refuse(info().name, ErrorCode::not_supported, "the device's address cannot be changed",
+    return refuse(ErrorCode::not_supported, "the device's address cannot be changed",
                   "change it on the host; the device lacks CTRL_MAC_ADDR");
   }
   if (running() && from.vlans.has_value() != to.vlans.has_value()) {
-    return refuse(info().name, ErrorCode::bad_state, "VLANs cannot be filtered from now on: the device must be reset",
+    return refuse(ErrorCode::bad_state, "VLANs cannot be filtered from now on: the device must be reset",
                   "stop the port, set the first VLAN, start the port again");
   }
   // 5.1.6.5.7.1: RSS names enabled queues only. The device would refuse to go back, too.
@@ -76,7 +72,7 @@ Result<void> VirtioNetPort::check(const PlacedSettings& from, PlacedSettings& to
     std::vector<std::uint16_t> named = effective_rss(to, info().limits).table;
     named.push_back(0);  // of frames without a hash
     if (const auto found = std::ranges::find_if(named, stopped); found != named.end()) {
-      return refuse(info().name, ErrorCode::bad_state, fmt::format("RSS: receive queue {} is stopped", *found),
+      return refuse(ErrorCode::bad_state, fmt::format("RSS: receive queue {} is stopped", *found),
                     "start the queue, or name other ones; queue 0 gets the frames without a hash");
     }
   }
@@ -87,14 +83,14 @@ Result<void> VirtioNetPort::check(const PlacedSettings& from, PlacedSettings& to
     for (const PlacedRxQueue& queue : to.queues.rx) {
       if (queue.pool == nullptr || frame_bytes(to.mtu) <= room(queue)) continue;
       return refuse(
-          info().name, ErrorCode::invalid_argument,
+          ErrorCode::invalid_argument,
           fmt::format("a frame of {} bytes does not fit into one buffer of {}", frame_bytes(to.mtu), room(queue)),
           "use a pool with a larger data_room, or a smaller MTU; the device lacks MRG_RXBUF");
     }
   }
   // Without RSS the device chooses among the receive queues of all pairs.
   if (!has(feature::kRss) && to.queues.tx_queues() > std::max<std::uint16_t>(to.queues.rx_queues(), 1)) {
-    return refuse(info().name, ErrorCode::invalid_argument,
+    return refuse(ErrorCode::invalid_argument,
                   fmt::format("{} transmit queues need as many receive queues", to.queues.tx_queues()),
                   "configure as many receive queues; the device lacks RSS");
   }

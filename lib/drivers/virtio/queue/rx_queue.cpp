@@ -29,7 +29,7 @@ std::uint64_t header_mask(hw::virtio::Features features) noexcept {
 VirtioRxQueue::VirtioRxQueue(const RxFilter& filter, bool sleeps, const VlansInSoftware* software)
     : RxVirtqueue(&idle, &filter) {
   vlans = software;
-  if (sleeps) use_event(std::make_shared<QueueEvent>(-1, QueueEvent::Trigger::edge));
+  if (sleeps) use_interrupts();
 }
 
 // The header lies in front of the frame, which begins where that of any port does, if there is headroom for it.
@@ -66,11 +66,8 @@ void VirtioRxQueue::setup(RxQueueSetup setup) {
   slot_of.resize(memory.size);
 }
 
-Result<void> VirtioRxQueue::fill(std::span<Mbuf* const> given) {
-  const std::span all(slots, size());
-  const auto missing = all.subspan(std::min(given.size(), all.size()));
-  if (auto taken = pool()->take_all(missing, "a receive ring"); !taken) return taken;
-  std::copy_n(given.begin(), all.size() - missing.size(), all.begin());
+Result<void> VirtioRxQueue::fill(std::uint32_t /*count*/, std::span<Mbuf* const> given) {
+  if (auto taken = take_buffers({slots, size()}, given); !taken) return taken;
   repeat_first_slots();
   clear_ring();
   return {};
@@ -105,8 +102,10 @@ void VirtioRxQueue::open() noexcept {
   notify_change();
 }
 
+std::uint32_t VirtioRxQueue::buffers() const noexcept { return slots == nullptr || slots[0] == nullptr ? 0 : size(); }
+
 std::uint32_t VirtioRxQueue::drain(DrainReason reason, std::span<Mbuf*> kept) noexcept {
-  if (slots == nullptr || slots[0] == nullptr) return 0;
+  if (buffers() == 0) return 0;
   const RxDrop why = reason == DrainReason::stopped ? &RxDrops::stopped : &RxDrops::removed;
   const std::uint32_t behind = next + mask + 1;
   with_ring([&](const auto& ring) {
@@ -139,14 +138,9 @@ void VirtioRxQueue::retire() noexcept {
 }
 
 std::optional<RxDescriptorStatus> VirtioRxQueue::descriptor_status(std::uint32_t offset) const noexcept {
-  if (slots == nullptr || slots[0] == nullptr || offset > mask) return std::nullopt;
+  if (offset >= buffers()) return std::nullopt;
   const bool done = packed_ ? packed_ring.ready(next + offset) != 0 : split_ring.ready(next) > offset;
   return done ? RxDescriptorStatus::done : RxDescriptorStatus::empty;
-}
-
-void VirtioRxQueue::attach_vector(int source) noexcept {
-  has_vector_ = source >= 0;
-  if (event() != nullptr) event()->set_source(source);
 }
 
 bool VirtioRxQueue::has_frame() const noexcept {

@@ -106,7 +106,7 @@ POLLUX_ALWAYS_INLINE std::uint32_t tx_reclaim_fast(TxVirtqueue& queue, MempoolCa
   const std::uint32_t most =
       std::min({ready, kGroup, queue.next - clean, ring.mask + 1 - std::max(slot, used & ring.mask)});
   const UsedRunOf<Ring> run(ring, used, slot);
-  const std::uintptr_t* const held = queue.slots + slot;
+  const std::uintptr_t* const held = queue.slots.get() + slot;
   cache.make_room(kGroup);
   Mbuf** to = cache.objects();
   std::uint32_t i = 0;
@@ -168,7 +168,7 @@ POLLUX_ALWAYS_INLINE std::uint32_t tx_send_fast(TxVirtqueue& queue, Mbuf* const*
   if (kOne && free == 0) return 0;
   const std::uint32_t run = kOne ? 1 : std::min({count, free, ring.mask + 1 - first});
   const TxRunOf<Ring> slots(ring, queue.next, queue.entries);
-  std::uintptr_t* const held = queue.slots + first;
+  std::uintptr_t* const held = queue.slots.get() + first;
   const std::uint32_t header = queue.header_bytes;
   const std::uint32_t direct = queue.direct;
   const std::uint32_t max_excess = queue.max_excess;

@@ -16,36 +16,23 @@ void VirtioTxQueue::setup(TxQueueSetup setup) {
   const RingOptions options{.event_index = (features & feature::kEventIdx) != 0,
                             .in_order = (features & feature::kInOrder) != 0};
   memory = std::move(setup.memory);
-  mask = memory.size - 1;
   packed_ring = packed_ ? PackedRing(memory, options) : PackedRing();
   split_ring = packed_ ? SplitRing() : SplitRing(memory, options);
   header_bytes = net_header_bytes(features);
-  slot_memory_.assign(memory.size, 0);
-  slots = slot_memory_.data();
   spans.assign(memory.size, 1);
-  next = clean = 0;
-  max_excess = setup.limits.max_frame - setup.limits.min_frame;
-  set_up(setup.limits, std::move(setup.cache), std::move(setup.context));
-  clear();
+  set_up_ring(memory.size, setup.limits, std::move(setup.cache), std::move(setup.context));
 }
 
-// Mbufs in the ring may belong to another pool than the new cache's, so they are freed one by one.
 void VirtioTxQueue::cache_changed() noexcept {
-  sent_cache = cache();
-  direct = shortest();
   for (std::uint32_t position = clean; position != next; ++position) {
-    std::uintptr_t& slot = slots[position & mask];
-    if (slot == 0 || (slot & kTags) != 0) continue;
-    slot |= kSpecial;
-    spans[position & mask] = 1;
+    if ((slots[position & mask] & kTags) == 0) spans[position & mask] = 1;
   }
+  ParavirtualTxQueue::cache_changed();
 }
 
 void VirtioTxQueue::clear() noexcept {
-  next = clean = entries = used = 0;
-  forget_mark(0);
-  fault_.store(nullptr, std::memory_order_release);
-  std::fill(slot_memory_.begin(), slot_memory_.end(), 0);
+  ParavirtualTxQueue::clear();
+  entries = 0;
   if (memory.memory == nullptr) return;
   std::memset(memory.descriptors.address, 0,
               static_cast<std::size_t>(memory.extra.address - memory.descriptors.address));
@@ -54,40 +41,10 @@ void VirtioTxQueue::clear() noexcept {
 
 void VirtioTxQueue::open() noexcept { open_bursts(tx_burst_for(packed_)); }
 
-// The sending thread may be using the cache with another port's queues, so buffers go to the shared lists.
-bool VirtioTxQueue::finished() noexcept {
-  if (memory.memory == nullptr) return true;
-  tx_reclaim_shared(*this, packed_);
-  return next == clean;
-}
-
-std::uint32_t VirtioTxQueue::drain(DrainReason reason) noexcept {
-  if (memory.memory == nullptr) return 0;
-  std::uint32_t buffers = 0;
-  for (std::uint32_t position = clean; position != next; ++position) {
-    const std::uintptr_t slot = slots[position & mask];
-    if (slot != 0 && slot != kDone) {
-      buffers += reinterpret_cast<const Mbuf*>(slot & ~kTags)->segments();
-    }
-  }
-  static_cast<void>(finished());
-  const TxDrop why = reason == DrainReason::stopped ? &TxDrops::stopped : &TxDrops::removed;
-  for (; clean != next; ++clean) {
-    const std::uintptr_t slot = slots[clean & mask];
-    if (slot == 0 || slot == kDone) continue;
-    auto* const frame = reinterpret_cast<Mbuf*>(slot & ~kTags);
-    count_unsent(frame->packet_length(), why);
-    MbufDeleter{}(frame);
-  }
-  clear();
-  return buffers;
-}
+void VirtioTxQueue::reclaim_shared() noexcept { tx_reclaim_shared(*this, packed_); }
 
 void VirtioTxQueue::retire() noexcept {
-  TxQueueDriver::retire();
-  next = clean = 0;
-  slots = nullptr;
-  slot_memory_.clear();
+  ParavirtualTxQueue::retire();
   memory = {};
 }
 
@@ -110,19 +67,12 @@ std::uint32_t VirtioTxQueue::first_unused(std::uint32_t from, std::uint32_t end)
 
 // Another thread may be moving `used` on: it then sees an older position, which is no progress, once. A sender that
 // rests frees nothing, so what the device has used is looked at, not what has been freed.
-std::optional<std::uint32_t> VirtioTxQueue::progress() const noexcept {
+std::optional<std::uint32_t> VirtioTxQueue::first_unsent() const noexcept {
   const std::uint32_t freed = read_counter(used);
   const std::uint32_t end = read_counter(entries);
   const std::uint32_t position = first_unused(freed, end);
   if (position == end) return std::nullopt;
   return position;
-}
-
-bool VirtioTxQueue::has_unsent(const TxSent& counted) const noexcept {
-  if (memory.memory == nullptr) return false;
-  if (!is_between_bursts(counted)) return true;
-  const std::uint32_t end = read_counter(entries);
-  return first_unused(read_counter(used), end) != end;
 }
 
 std::optional<TxDescriptorStatus> VirtioTxQueue::descriptor_status(std::uint32_t offset) const noexcept {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "base/compiler.hpp"
+#include "drivers/paravirtual/tx_queue.hpp"
 #include "drivers/virtio/queue/rings.hpp"
 #include "drivers/virtio/queue/virtqueue.hpp"
 #include "hw/virtio/features.hpp"
@@ -57,34 +57,15 @@ struct TxQueueSetup {
 ///
 /// A frame's id is the slot of its first descriptor. Slots are used again in the order in which they were written, so a
 /// device that uses buffers out of order has fewer of them meanwhile.
-///
-/// A device that returns what it does not have ends the queue: bursts take nothing, and `fault` says what happened.
-struct alignas(kApart) TxVirtqueue : TxQueueDriver {
-  /// What an element of `slots` has besides a frame.
-  static constexpr std::uintptr_t kSpecial = 1;
-  static constexpr std::uintptr_t kDone = 2;
-  static constexpr std::uintptr_t kTags = 3;
-
-  using TxQueueDriver::count_sent;
-  using TxQueueDriver::count_taken;
-  using TxQueueDriver::drop;
-  using TxQueueDriver::limits;
-  using TxQueueDriver::note_sent;
-  using TxQueueDriver::reject;
-
+struct alignas(kApart) TxVirtqueue : paravirtual::ParavirtualTxQueue {
   template <class Ring>
   [[nodiscard]] const Ring& ring() const noexcept {
     if constexpr (std::is_same_v<Ring, PackedRing>) return packed_ring;
     if constexpr (std::is_same_v<Ring, SplitRing>) return split_ring;
   }
-  /// Ends the queue.
-  void end(const char* why) noexcept { fault_.store(why, std::memory_order_release); }
-  /// As RxVirtqueue::fault.
-  [[nodiscard]] const char* fault() const noexcept { return fault_.load(std::memory_order_acquire); }
-  [[nodiscard]] std::uint32_t in_flight() const noexcept final { return next - clean; }
   [[nodiscard]] std::uint32_t free_slots() const noexcept { return mask + 1 - (next - clean); }
   ///@{
-  /// `VirtioTxQueue::progress` reads both positions in any thread.
+  /// `VirtioTxQueue::first_unsent` reads both positions in any thread.
   POLLUX_ALWAYS_INLINE void add_entries(std::uint32_t count) noexcept { add_to(entries, count); }
   POLLUX_ALWAYS_INLINE void pass_used(std::uint32_t count) noexcept { add_to(used, count); }
   ///@}
@@ -93,32 +74,18 @@ struct alignas(kApart) TxVirtqueue : TxQueueDriver {
     while (clean != next && slots[clean & mask] == kDone) clean += spans[clean & mask];
   }
 
-  // First cache line, after the base's gate and counter.
-  std::uint32_t next = 0;     // position of the next descriptor to write
-  std::uint32_t clean = 0;    // position of the oldest whose slot cannot be written yet
+  // In `slots` a frame is in that of its first descriptor; if special, it has `spans[slot]` descriptors and is freed as
+  // a whole. 0: another descriptor of a frame.
   std::uint32_t entries = 0;  // position of the next entry: of a split ring's available ring; `next` of a packed ring
-  std::uint32_t used = 0;     // position of the next used entry
-  std::uint32_t mask = 0;     // slots - 1
-  /// By slot: the frame whose first descriptor it is, with kSpecial if it has `spans[slot]` descriptors and is freed
-  /// as a whole; otherwise it is a direct, single-segment mbuf of the cache's pool. kDone: the device has used that
-  /// frame before an older one. 0: another descriptor of a frame.
-  std::uintptr_t* slots = nullptr;
-  MempoolCacheCore* sent_cache = nullptr;  // where sent mbufs go; nullptr: to the shared list of their pool
-
+  std::uint32_t header_bytes = 0;
   alignas(64) SplitRing split_ring;
   PackedRing packed_ring;
   Notifier notifier;
-  std::uint32_t direct = 0;  // the lower half of MbufAccess::word of the shortest direct mbuf
-  std::uint32_t max_excess = 0;
-  std::uint32_t header_bytes = 0;
 
   // Cold.
   hw::virtio::Features features = 0;
   std::vector<std::uint16_t> spans;
   Virtqueue memory;
-
- protected:
-  std::atomic<const char*> fault_{nullptr};
 };
 
 /// A transmit queue: the control of a virtqueue.
@@ -126,30 +93,19 @@ class VirtioTxQueue final : public TxVirtqueue {
  public:
   VirtioTxQueue() = default;
 
-  using TxQueueDriver::drops;
-  using TxQueueDriver::sent;
-
   /// Control path, in this order. All but `close` need the gate closed.
   void setup(TxQueueSetup setup);
-  /// Empties the ring, for a device that has been reset.
-  void clear() noexcept;
+  void clear() noexcept override;
   void use_notifier(const Notifier& of_device) noexcept { notifier = of_device; }
   void open() noexcept override;
-  /// Reclaims sent buffers. Returns whether everything has been sent. Needs the gate closed.
-  [[nodiscard]] bool finished() noexcept;
-  /// Frees every buffer and returns their number. Counts frames that were not sent. Call it only after the device has
-  /// ended DMA.
-  std::uint32_t drain(DrainReason reason) noexcept;
   void retire() noexcept override;
-  [[nodiscard]] bool has_unsent(const TxSent& counted) const noexcept override;
-
-  /// Where the device is in the ring, if it still has frames to send. Any thread may call it.
-  [[nodiscard]] std::optional<std::uint32_t> progress() const noexcept;
 
   [[nodiscard]] std::optional<TxDescriptorStatus> descriptor_status(std::uint32_t offset) const noexcept override;
 
  private:
   void cache_changed() noexcept override;
+  [[nodiscard]] std::optional<std::uint32_t> first_unsent() const noexcept override;
+  void reclaim_shared() noexcept override;
   /// The position of the first entry from `from` on, before `end`, that the device has not used.
   [[nodiscard]] std::uint32_t first_unused(std::uint32_t from, std::uint32_t end) const noexcept;
   template <class Action>
@@ -158,7 +114,6 @@ class VirtioTxQueue final : public TxVirtqueue {
   }
 
   bool packed_ = false;
-  std::vector<std::uintptr_t> slot_memory_;
 };
 
 /// The bursts of a transmit queue.

@@ -7,19 +7,19 @@
 #include <span>
 
 #include "base/compiler.hpp"
+#include "drivers/paravirtual/tx_request.hpp"
 #include "drivers/virtio/queue/tx_queue.hpp"
 #include "net/checksums.hpp"
 #include "net/frame_size.hpp"
 #include "net/superframe.hpp"
-#include "pollux/net/checksum_offload.hpp"
-#include "pollux/net/packet/ip.hpp"
-#include "pollux/net/packet/transport.hpp"
 
 namespace pollux::drivers::virtio {
 namespace {
 
 using hw::virtio::feature::kCsum;
 using hw::virtio::feature::kIndirectDesc;
+using paravirtual::copy_ipv4_header;
+using paravirtual::DeviceChecksum;
 
 /// A part of what the device sends as one frame.
 struct Part {
@@ -36,14 +36,6 @@ struct Parts {
     if (length != 0) list[count++] = {iova, length};
   }
 };
-
-// Whether the device reads every segment.
-bool is_reachable(Mbuf& frame) noexcept {
-  for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
-    if (MbufAccess::iova(*segment) >= DmaMemory::kNoIova - segment->capacity()) return false;
-  }
-  return true;
-}
 
 void free_frame(Mbuf& frame, MempoolCacheCore* cache) noexcept {
   if (cache != nullptr) return cache->free(frame);
@@ -62,27 +54,16 @@ DmaArea table(const TxVirtqueue& queue, std::uint32_t slot) noexcept {
 // The device computes a TCP or UDP checksum up to the end of the frame. That of an IPv4 header is computed here.
 bool leave_to_device(const TxVirtqueue& queue, const Mbuf& frame, const TxOffload& request,
                      std::span<std::uint8_t> copy, VirtioNetHeader& header, std::uint32_t& copied) noexcept {
-  constexpr std::uint32_t kByDevice = TxOffload::tcp_checksum | TxOffload::udp_checksum;
-  const std::uint32_t wanted = request.flags & TxOffload::kL4Checksums;
-  const bool is_tcp = wanted == TxOffload::tcp_checksum;
-  const std::uint8_t protocol = is_tcp ? packet::ip_protocol::kTcp : packet::ip_protocol::kUdp;
-  if ((queue.features & kCsum) == 0 || (wanted & kByDevice) == 0 || wanted == kByDevice ||
-      request.l4_offset() > kMaxHeader || !fills_frame(FrameBytes::to_read(frame), request, protocol)) {
+  const DeviceChecksum checksum(request);
+  const std::uint32_t start = request.l4_offset();
+  if ((queue.features & kCsum) == 0 || checksum.protocol == 0 || start > kMaxHeader ||
+      !fills_frame(FrameBytes::to_read(frame), request, checksum.protocol) ||
+      !copy_ipv4_header(frame, request, copy, copied)) {
     return false;
   }
-  const std::uint32_t ip_end = request.l4_offset();
-  const bool ip_too = (request.flags & TxOffload::ipv4_checksum) != 0;
-  if (ip_too) {
-    if (ip_end > copy.size() || ip_end > frame.length()) return false;
-    copied = static_cast<std::uint32_t>(frame.copy_out(0, copy.first(ip_end)));
-    TxOffload ours = request;
-    ours.flags = TxOffload::ipv4_checksum;
-    complete_checksums_in(copy.first(ip_end), ours);
-  }
   header = {.flags = VirtioNetHeader::kNeedsChecksum,
-            .checksum_start = static_cast<std::uint16_t>(ip_end),
-            .checksum_offset =
-                static_cast<std::uint16_t>(is_tcp ? packet::TcpHeader::kChecksumAt : packet::UdpHeader::kChecksumAt)};
+            .checksum_start = static_cast<std::uint16_t>(start),
+            .checksum_offset = checksum.field};
   return true;
 }
 
@@ -102,12 +83,7 @@ TxDrop prepare(TxVirtqueue& queue, Mbuf& frame, std::span<std::uint8_t> copy, Vi
   }
   if (!frame.has_partial_checksum()) return nullptr;
   if (leave_to_device(queue, frame, request, copy, header, copied)) return nullptr;
-  switch (complete_checksums(frame)) {
-    case ChecksumCompletion::complete: return nullptr;
-    case ChecksumCompletion::bad_request: return &TxDrops::bad_offload;
-    case ChecksumCompletion::shared_data: break;
-  }
-  return &TxDrops::shared_checksum;
+  return paravirtual::compute_checksums(frame);
 }
 
 void write(TxVirtqueue& queue, const SplitRing& ring, const Parts& parts) noexcept {
@@ -213,7 +189,7 @@ POLLUX_NOINLINE TxOutcome tx_send_slow(TxVirtqueue& queue, Mbuf* frame) noexcept
   TxDrop why = nullptr;
   // 2.7.5.3.1: a table is no longer than the queue, either.
   if (frame->segments() > kMaxTxSegments || most > queue.mask + 1) why = &TxDrops::too_many_segments;
-  if (why == nullptr && !is_reachable(*frame)) why = &TxDrops::unreachable;
+  if (why == nullptr && !paravirtual::is_reachable(*frame)) why = &TxDrops::unreachable;
   if (why == nullptr && (indirect ? 1 : most) > queue.free_slots()) return TxOutcome::no_room;
   const std::uint32_t slot = queue.next & queue.mask;
   const DmaArea area = header_area(queue, slot);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string_view>
 
+#include "drivers/paravirtual/queue_memory.hpp"
 #include "hw/virtio/features.hpp"
 #include "hw/virtio/pci.hpp"
 #include "mem/context_state.hpp"
@@ -37,6 +38,12 @@ struct Virtqueue {
   std::shared_ptr<const DmaMemory> memory;
 };
 
+/// Bytes of a virtqueue of `size` descriptors in the ring format of `features`, with `extra` bytes.
+[[nodiscard]] std::size_t virtqueue_bytes(hw::virtio::Features features, std::uint32_t size,
+                                          std::size_t extra) noexcept;
+/// Such a virtqueue in memory of that size.
+[[nodiscard]] Virtqueue place_virtqueue(paravirtual::QueueMemory memory, hw::virtio::Features features,
+                                        std::uint32_t size, std::size_t extra) noexcept;
 /// Allocates a virtqueue of `size` descriptors in the ring format of `features`, with `extra` bytes, all zero.
 /// Errors: those of ContextState::allocate; no_memory if it does not fit into contiguous memory.
 [[nodiscard]] Result<Virtqueue> allocate_virtqueue(ContextState& context, hw::virtio::Features features,

@@ -17,20 +17,8 @@ constexpr std::uint32_t kDriverVersion = 0x01000000;  // as other drivers count:
 
 }  // namespace
 
-Result<DmaArea> allocate_area(ContextState& context, std::size_t bytes, int numa_node, std::string_view port) {
-  auto memory = context.allocate({.size = bytes, .numa_node = numa_node, .purpose = fmt::format("queue of {}", port)});
-  if (!memory) return pass_on(std::move(memory));
-  const DmaSegment segment = memory->segments().front();
-  if (segment.size < bytes) {
-    return fail(ErrorCode::no_memory, fmt::format("{}: a queue does not fit into contiguous memory", port),
-                "reserve huge pages, or use smaller rings");
-  }
-  std::memset(segment.address, 0, bytes);
-  return DmaArea{segment.address, segment.iova, std::make_shared<const DmaMemory>(*std::move(memory))};
-}
-
 Result<void> SharedArea::allocate(ContextState& context, int numa_node, std::string_view port) {
-  auto area = allocate_area(context, kBytes, numa_node, port);
+  auto area = paravirtual::allocate_queue_memory(context, kBytes, numa_node, port);
   if (!area) return pass_on(std::move(area));
   area_ = *std::move(area);
   return {};

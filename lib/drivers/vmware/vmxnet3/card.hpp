@@ -5,17 +5,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 
+#include "drivers/paravirtual/queue_memory.hpp"
 #include "hw/vmware/vmxnet3/descriptors.hpp"
 #include "hw/vmware/vmxnet3/registers.hpp"
 #include "hw/vmware/vmxnet3/shared.hpp"
 #include "mem/context_state.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/device/device.hpp"
-#include "pollux/mem/dma_memory.hpp"
 #include "pollux/net/link.hpp"
 
 namespace pollux::drivers::vmxnet3 {
@@ -23,20 +22,7 @@ namespace pollux::drivers::vmxnet3 {
 namespace reg = hw::vmxnet3;
 using reg::Command;
 
-/// Contiguous memory that the device accesses, all zero at first.
-struct DmaArea {
-  std::byte* address = nullptr;
-  std::uint64_t iova = 0;
-  std::shared_ptr<const DmaMemory> memory;
-
-  template <class T>
-  [[nodiscard]] T* at(std::size_t offset) const noexcept {
-    return reinterpret_cast<T*>(address + offset);
-  }
-};
-/// Errors: those of ContextState::allocate; no_memory if it is not contiguous.
-[[nodiscard]] Result<DmaArea> allocate_area(ContextState& context, std::size_t bytes, int numa_node,
-                                            std::string_view port);
+using paravirtual::QueueMemory;
 
 /// The most groups of the device's multicast table that the driver uses.
 inline constexpr std::uint32_t kMaxMulticast = 512;
@@ -69,7 +55,7 @@ class SharedArea {
   static constexpr std::size_t kMulticast = kRss + 256;
   static constexpr std::size_t kEmpty = kMulticast + std::size_t{kMaxMulticast} * 6;
   static constexpr std::size_t kBytes = kEmpty + std::size_t{2} * reg::kMinRing * sizeof(reg::Completion);
-  DmaArea area_;
+  QueueMemory area_;
 };
 
 /// The device as the steps of the driver see it. Must not outlive the Device.

@@ -18,7 +18,10 @@
 namespace pollux::drivers::vmxnet3 {
 namespace {
 
-constexpr Duration kServiceInterval = std::chrono::seconds(1);
+using paravirtual::kServiceInterval;
+
+/// Vectors besides those of receive queues: the first is for events, the last, which stays masked, for transmit queues.
+constexpr unsigned kOtherVectors = 2;
 
 constexpr std::array kRxDrops{&RxDrops::filtered, &RxDrops::too_short,  &RxDrops::too_long,
                               &RxDrops::error,    &RxDrops::bad_length, &RxDrops::pool_empty,
@@ -52,17 +55,10 @@ constexpr OffloadLimits kOffloads{
     .max_tso_headers = kTxCopyBytes - kVlanTagBytes};
 
 PortInfo describe(const Device& device, std::uint16_t index) {
-  const std::string& name = device.name();
-  PortInfo info{.name = name,
-                .driver = "vmxnet3",
-                .card = std::string(hw::vmxnet3::kName),
-                .backend = name.substr(0, name.find(':')),
-                .index = index,
-                .numa_node = device.numa_node(),
-                .supports = supported_settings(),
-                .limits = kLimits,
-                .offloads = kOffloads};
-  info.missed_count = MissedCount::lower_bound;
+  PortInfo info = paravirtual::describe_device(device, "vmxnet3", hw::vmxnet3::kName, index);
+  info.supports = supported_settings();
+  info.limits = kLimits;
+  info.offloads = kOffloads;
   return info;
 }
 
@@ -76,12 +72,12 @@ void add_to_stats(auto& sum, const auto& more) noexcept {
 }  // namespace
 
 Vmxnet3Port::Vmxnet3Port(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, std::uint16_t index)
-    : QueuedPort(context, describe(*device, index), {.rx = kRxDrops, .tx = kTxDrops}), device_(std::move(device)) {
+    : ParavirtualPort(context, describe(*device, index), {.rx = kRxDrops, .tx = kTxDrops}) {
+  device_ = std::move(device);
   card_ = {.regs = {}, .queues = {}, .context = std::move(context), .name = device_->name()};
   for (std::uint16_t queue = 0; queue < kLimits.max_rx_queues; ++queue)
     add(rx_.emplace_back(filter_, device_->interrupt_vectors() != 0, vlans_));
   for (std::uint16_t queue = 0; queue < kLimits.max_tx_queues; ++queue) add(tx_.emplace_back());
-  capabilities_ = {offer<RegisterDump>(*this), offer<Interrupts>(*this), offer<TransmitWatch>(*this)};
 }
 
 Result<std::unique_ptr<PortDriver>> Vmxnet3Port::open(const std::shared_ptr<ContextState>& context,
@@ -120,7 +116,7 @@ Result<void> Vmxnet3Port::start_device() {
   if (auto reset = reset_device(card_); !reset) return reset;
   tx_watch_.forget();
   shared_.clear(static_cast<std::uint8_t>(config().tx_queues()), static_cast<std::uint8_t>(config().rx_queues()));
-  enable_interrupts();
+  event_ = enable_interrupts(kOtherVectors, kOtherVectors + 1);
   describe_queues();
   write_features(settings());
   write_rss(settings());
@@ -133,22 +129,9 @@ Result<void> Vmxnet3Port::start_device() {
   return apply(nullptr, settings());
 }
 
-// A full ring may wait for a far end that does not receive. Frames that have not been sent by then count as dropped.
-void Vmxnet3Port::wait_for_transmit() {
-  const auto finished = [&] {
-    card_.queues.flush();
-    bool all = true;
-    for (std::uint16_t queue = 0; queue < config().tx_queues(); ++queue) all = tx_[queue].finished() && all;
-    return all;
-  };
-  const auto sent = wait_until(card_.clock(), "the transmission of all queued frames", std::chrono::milliseconds(50),
-                               finished, std::chrono::microseconds(100));
-  if (!sent) card_.log(LogLevel::warning, sent.error().what);
-}
-
 // The device forgets its statistics with the next activation.
 Result<void> Vmxnet3Port::halt() {
-  if (active_) wait_for_transmit();
+  if (active_) wait_for_transmit(card_.queues, 0, config().tx_queues());
   earlier_ = total_stats();
   active_ = false;
   if (auto reset = reset_device(card_); !reset) return reset;
@@ -215,23 +198,19 @@ void Vmxnet3Port::append_counters(std::vector<Counter>& counters) {
   for (const auto& [name, value] : rows) counters.push_back({std::string(name), value});
 }
 
-// A queue that its device has spoiled cannot be used again without a reset.
-Result<void> Vmxnet3Port::check_faults() {
-  const auto check = [&](std::string_view direction, std::uint16_t queue, std::string_view verb,
-                         std::string_view fault) {
+Result<void> Vmxnet3Port::check_stopped() const {
+  const auto check = [&](std::string_view direction, std::uint16_t queue, reg::QueueStatus status) -> Result<void> {
+    if (status.error == 0) return {};
     return fail(ErrorCode::device_fault,
-                fmt::format("{}: the device {} {} queue {}: {}", card_.name, verb, direction, queue, fault),
+                fmt::format("{}: the device has stopped {} queue {}: {}", card_.name, direction, queue,
+                            explain_stop(status.error)),
                 "close the port and open it again, or detach it and attach its device, which resets the device");
   };
   for (std::uint16_t queue = 0; queue < config().rx_queues(); ++queue) {
-    if (const char* const fault = rx_[queue].fault()) return check("receive", queue, "has spoiled", fault);
-    const reg::QueueStatus status = shared_.rx(queue).status;
-    if (status.error != 0) return check("receive", queue, "has stopped", explain_stop(status.error));
+    if (auto runs = check("receive", queue, shared_.rx(queue).status); !runs) return runs;
   }
   for (std::uint16_t queue = 0; queue < config().tx_queues(); ++queue) {
-    if (const char* const fault = tx_[queue].fault()) return check("transmit", queue, "has spoiled", fault);
-    const reg::QueueStatus status = shared_.tx(queue).status;
-    if (status.error != 0) return check("transmit", queue, "has stopped", explain_stop(status.error));
+    if (auto runs = check("transmit", queue, shared_.tx(queue).status); !runs) return runs;
   }
   return {};
 }
@@ -255,10 +234,9 @@ Result<Duration> Vmxnet3Port::service() {
   if (!running()) return kServiceInterval;
   if (auto handled = handle_events(); !handled) return pass_on(std::move(handled));
   if (auto fine = check_faults(); !fine) return pass_on(std::move(fine));
+  if (auto run = check_stopped(); !run) return pass_on(std::move(run));
   return kServiceInterval;
 }
-
-std::vector<int> Vmxnet3Port::events() const { return device_events(device_.get(), event_event_); }
 
 std::vector<RegisterValue> Vmxnet3Port::registers() {
   if (device_ == nullptr) return {};
@@ -266,15 +244,6 @@ std::vector<RegisterValue> Vmxnet3Port::registers() {
   auto queues = dump_registers(card_.queues, reg::kQueueRegisters, {});
   values.insert(values.end(), std::make_move_iterator(queues.begin()), std::make_move_iterator(queues.end()));
   return values;
-}
-
-TransmitWatch::Report Vmxnet3Port::watch_transmit(Duration limit) {
-  if (link().up) {
-    return tx_watch_.look(config().tx_queues(), card_.clock().now(), limit,
-                          [this](std::uint16_t queue) { return tx_[queue].progress(); });
-  }
-  tx_watch_.forget();
-  return {};
 }
 
 }  // namespace pollux::drivers::vmxnet3

@@ -10,13 +10,6 @@
 #include "net/settings_check.hpp"
 
 namespace pollux::drivers::vmxnet3 {
-namespace {
-
-tl::unexpected<Error> refuse(const std::string& port, ErrorCode code, std::string_view what, std::string_view hint) {
-  return fail(code, fmt::format("{}: {}", port, what), std::string(hint));
-}
-
-}  // namespace
 
 SettingSet supported_settings() noexcept {
   SettingSet settings = kCommonSettings;
@@ -29,18 +22,18 @@ SettingSet supported_settings() noexcept {
 Result<void> Vmxnet3Port::check(const PlacedSettings& from, PlacedSettings& to) {
   for (const std::uint16_t count : {to.queues.rx_queues(), to.queues.tx_queues()}) {
     if (std::has_single_bit(count) || count == 0) continue;
-    return refuse(info().name, ErrorCode::invalid_argument,
+    return refuse(ErrorCode::invalid_argument,
                   fmt::format("{} queues: revision 1 of the device has powers of two alone", count),
                   fmt::format("configure {} or {}", std::bit_floor(count), std::bit_ceil(count)));
   }
   for (std::size_t index = 0; index < to.queues.rx.size(); ++index) {
     const std::uint32_t buffer = to.queues.rx[index].buffer_bytes;
     if (buffer < reg::rx::kMinHead) {
-      return refuse(info().name, ErrorCode::invalid_argument, fmt::format("buffers of {} bytes are too small", buffer),
+      return refuse(ErrorCode::invalid_argument, fmt::format("buffers of {} bytes are too small", buffer),
                     fmt::format("use a pool with a data_room of at least {}", reg::rx::kMinHead));
     }
     if (running() && to.mtu != from.mtu && frame_bytes(to.mtu) > buffer && !rx_[index].several()) {
-      return refuse(info().name, ErrorCode::bad_state,
+      return refuse(ErrorCode::bad_state,
                     fmt::format("a frame of {} bytes needs several buffers, which the device has from a start on",
                                 frame_bytes(to.mtu)),
                     "stop the port first, or use a pool with a larger data_room");
@@ -50,7 +43,7 @@ Result<void> Vmxnet3Port::check(const PlacedSettings& from, PlacedSettings& to) 
     const RssConfig before = effective_rss(from, info().limits);
     const RssConfig after = effective_rss(to, info().limits);
     if (before.key != after.key || before.types != after.types)
-      return refuse(info().name, ErrorCode::bad_state, "the device takes another RSS key or types from a start on",
+      return refuse(ErrorCode::bad_state, "the device takes another RSS key or types from a start on",
                     "stop the port first, or change the table alone");
   }
   return {};

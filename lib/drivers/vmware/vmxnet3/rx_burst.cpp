@@ -204,12 +204,10 @@ bool add(RxRings& queue, const reg::Completion& done, BuiltFrame& frame) noexcep
   return true;
 }
 
-bool passes_vlans(const RxRings& queue, std::span<const std::uint8_t> frame, std::uint64_t high) noexcept {
+bool passes_vlans(const RxRings& queue, const Mbuf& frame, std::uint64_t high) noexcept {
   if (!queue.vlans->active()) return true;
-  if ((high & rx::kStripped) != 0) return queue.vlans->passes(static_cast<std::uint32_t>(high >> rx::kTagShift));
-  const bool tagged =
-      frame.size() >= kEthernetHeaderBytes + kVlanTagBytes && packet::load16(&frame[12]) == packet::ether_type::kVlan;
-  return !tagged || queue.vlans->passes(packet::load16(&frame[14]));
+  if ((high & rx::kStripped) == 0) return queue.vlans->passes(frame.bytes());
+  return queue.vlans->passes(static_cast<std::uint32_t>(high >> rx::kTagShift));
 }
 
 /// The request of a frame that the device has merged (LRO): revision 1 does not say how long the segments were, so they
@@ -243,7 +241,7 @@ RxOutcome finish(RxRings& queue, BuiltFrame& frame, const reg::Completion& last,
   const bool is_long = frame.bytes > queue.filter().longest();
   const bool merged = is_long && queue.merges.load(std::memory_order_relaxed);
   if (frame.why == nullptr && is_long && !merged) frame.why = &RxDrops::too_long;
-  if (frame.why == nullptr && !passes_vlans(queue, frame.head->bytes(), last.high)) frame.why = &RxDrops::filtered;
+  if (frame.why == nullptr && !passes_vlans(queue, *frame.head, last.high)) frame.why = &RxDrops::filtered;
   if (frame.why == nullptr) {
     const reg::Completion whole{(hash_word & ~rx::kNotChecked) | (last.low & rx::kNotChecked), last.high};
     if (has_metadata(whole)) attach_metadata(*frame.head, whole);

@@ -9,19 +9,10 @@
 
 namespace pollux::drivers::vmxnet3 {
 
-void VlansInSoftware::set(const VlanSet* vlans) noexcept {
-  for (std::size_t vlan = 0; vlans != nullptr && vlan < vlans->size(); vlan += 64) {
-    std::uint64_t word = 0;
-    for (std::size_t bit = 0; bit < 64; ++bit) word |= std::uint64_t{(*vlans)[vlan + bit]} << bit;
-    words_[vlan / 64].store(word, std::memory_order_relaxed);
-  }
-  active_.store(vlans != nullptr, std::memory_order_relaxed);
-}
-
 Vmxnet3RxQueue::Vmxnet3RxQueue(const RxFilter& filter, bool sleeps, const VlansInSoftware& software)
     : RxRings(&idle, &filter) {
   vlans = &software;
-  if (sleeps) use_event(std::make_shared<QueueEvent>(-1, QueueEvent::Trigger::edge));
+  if (sleeps) use_interrupts();
 }
 
 void Vmxnet3RxQueue::setup(RxQueueSetup setup) {
@@ -48,16 +39,13 @@ void Vmxnet3RxQueue::setup(RxQueueSetup setup) {
   first = std::uint64_t{index} << reg::rx::kRingShift | reg::rx::kStartOfPacket | reg::rx::kEndOfPacket;
 }
 
-Result<void> Vmxnet3RxQueue::fill(bool several, std::span<Mbuf* const> given) {
-  const std::span all = std::span(slot_memory_).first(several ? 2 * size() : size());
-  const auto missing = all.subspan(std::min(given.size(), all.size()));
-  if (auto taken = pool()->take_all(missing, "a receive ring"); !taken) return taken;
-  std::copy_n(given.begin(), all.size() - missing.size(), all.begin());
-  several_ = several;
+Result<void> Vmxnet3RxQueue::fill(std::uint32_t count, std::span<Mbuf* const> given) {
+  if (auto taken = take_buffers(std::span(slot_memory_).first(count), given); !taken) return taken;
+  buffers_ = count;
   std::memset(memory_.address, 0, rx_bytes(size()));
   next = heads.next = bodies.next = 0;
   fault_.store(nullptr, std::memory_order_release);
-  for (std::uint32_t slot = 0; slot < buffers(); ++slot) {
+  for (std::uint32_t slot = 0; slot < count; ++slot) {
     BufferRing& ring = slot < size() ? heads : bodies;
     heads.descriptors[slot].address = MbufAccess::iova(*slot_memory_[slot]) + iova_at;
     if ((slot & ring.mask) != ring.mask) ring.release(slot & ring.mask);
@@ -82,7 +70,7 @@ void Vmxnet3RxQueue::open() noexcept {
 }
 
 std::uint32_t Vmxnet3RxQueue::drain(DrainReason reason, std::span<Mbuf*> kept) noexcept {
-  if (slot_memory_.empty() || slot_memory_.front() == nullptr) return 0;
+  if (buffers_ == 0) return 0;
   const RxDrop why = reason == DrainReason::stopped ? &RxDrops::stopped : &RxDrops::removed;
   const std::uint32_t end = next + mask + 1;
   std::uint32_t bytes = 0;
@@ -96,9 +84,9 @@ std::uint32_t Vmxnet3RxQueue::drain(DrainReason reason, std::span<Mbuf*> kept) n
   }
   // Everything goes to the pool's shared list: the cache belongs to the polling thread.
   std::copy_n(slot_memory_.begin(), kept.size(), kept.begin());
-  pool()->put(std::span(slot_memory_).first(buffers()).subspan(kept.size()));
+  pool()->put(std::span(slot_memory_).first(buffers_).subspan(kept.size()));
   std::ranges::fill(slot_memory_, nullptr);
-  return buffers();
+  return std::exchange(buffers_, 0);
 }
 
 void Vmxnet3RxQueue::retire() noexcept {
@@ -108,13 +96,8 @@ void Vmxnet3RxQueue::retire() noexcept {
 }
 
 std::optional<RxDescriptorStatus> Vmxnet3RxQueue::descriptor_status(std::uint32_t offset) const noexcept {
-  if (slot_memory_.empty() || slot_memory_.front() == nullptr || offset > mask) return std::nullopt;
+  if (buffers_ == 0 || offset > mask) return std::nullopt;
   return is_ready(next + offset) ? RxDescriptorStatus::done : RxDescriptorStatus::empty;
-}
-
-void Vmxnet3RxQueue::attach_vector(int source) noexcept {
-  has_vector_ = source >= 0;
-  if (event() != nullptr) event()->set_source(source);
 }
 
 // The device remembers an interrupt that was masked, so frames that were polled meanwhile may wake the thread once.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -11,34 +10,18 @@
 #include <vector>
 
 #include "base/compiler.hpp"
+#include "drivers/paravirtual/rx_queue.hpp"
+#include "drivers/paravirtual/vlans_in_software.hpp"
 #include "drivers/vmware/vmxnet3/card.hpp"
 #include "hw/vmware/vmxnet3/descriptors.hpp"
 #include "mem/mempool_core.hpp"
-#include "net/queue_event.hpp"
 #include "pollux/base/io.hpp"
 #include "pollux/net/drops.hpp"
 #include "pollux/net/queue_driver.hpp"
-#include "pollux/net/settings.hpp"
 
 namespace pollux::drivers::vmxnet3 {
 
-/// The VLANs that a device in promiscuous mode should pass, whose own filter then passes all (QEMU, hw/net/vmxnet3.c,
-/// vmxnet3_rx_filter_may_indicate). The control thread writes it; polling threads read it.
-class VlansInSoftware {
- public:
-  /// nullptr: all frames pass, by this filter.
-  void set(const VlanSet* vlans) noexcept;
-  [[nodiscard]] bool active() const noexcept { return active_.load(std::memory_order_relaxed); }
-  /// VLAN 0 is a priority alone, and passes.
-  [[nodiscard]] bool passes(std::uint32_t tag) const noexcept {
-    const std::uint32_t vlan = tag & 0xFFF;
-    return vlan == 0 || (words_[vlan / 64].load(std::memory_order_relaxed) >> vlan % 64 & 1) != 0;
-  }
-
- private:
-  std::atomic<bool> active_{false};
-  std::array<std::atomic<std::uint64_t>, 64> words_{};
-};
+using paravirtual::VlansInSoftware;
 
 /// One of a queue's two rings of buffers. Positions count up without limit; masked they are a slot.
 ///
@@ -70,7 +53,7 @@ struct BufferRing {
 
 /// The parameters of a receive queue.
 struct RxQueueSetup {
-  DmaArea memory;
+  QueueMemory memory;
   std::uint32_t size = 0;  ///< of each ring
   std::uint32_t buffer_bytes = 0;
   std::uint32_t index = 0;
@@ -86,29 +69,15 @@ struct RxQueueSetup {
 }
 
 /// A receive queue: all that bursts read and write. rx_burst.cpp has them. Frames begin in a buffer of `heads`, and go
-/// on in those of `bodies`. A device that returns what it does not have ends the queue: bursts are empty, and `fault`
-/// says what happened.
-struct alignas(kApart) RxRings : RxQueueDriver {
-  using RxQueueDriver::cache_;
-  using RxQueueDriver::count_arrival;
-  using RxQueueDriver::count_arrivals;
-  using RxQueueDriver::count_drop;
-  using RxQueueDriver::count_returned;
-  using RxQueueDriver::filter;
-  using RxQueueDriver::RxQueueDriver;
+/// on in those of `bodies`.
+struct alignas(kApart) RxRings : paravirtual::ParavirtualRxQueue {
+  using ParavirtualRxQueue::ParavirtualRxQueue;
 
   [[nodiscard]] bool is_ready(std::uint32_t position) const noexcept {
     return ((completions[position & mask].high & reg::kCompletionGeneration) != 0) == ((position & (mask + 1)) == 0);
   }
-  /// Ends the queue. Always false.
-  bool end(const char* why) noexcept {
-    fault_.store(why, std::memory_order_release);
-    return false;
-  }
-  /// Why the queue has ended; nullptr if it has not. Any thread may call it.
-  [[nodiscard]] const char* fault() const noexcept { return fault_.load(std::memory_order_acquire); }
 
-  // First cache line, with the base's gate and cache.
+  // First cache line, behind the base's members.
   const reg::Completion* completions = nullptr;
   std::uint32_t next = 0;  // position of the next completion
   std::uint32_t mask = 0;
@@ -126,9 +95,6 @@ struct alignas(kApart) RxRings : RxQueueDriver {
   std::atomic<std::uint32_t> mtu{1500};
   std::atomic<bool> merges{false};  // LRO
   const VlansInSoftware* vlans = nullptr;
-
- protected:
-  std::atomic<const char*> fault_{nullptr};
 };
 
 /// A receive queue's control. While `software` is active, `filter` is not promiscuous: the fast path looks at no tag.
@@ -136,32 +102,21 @@ class Vmxnet3RxQueue : public RxRings {
  public:
   Vmxnet3RxQueue(const RxFilter& filter, bool sleeps, const VlansInSoftware& software);
 
-  using RxQueueDriver::arrivals;
-  using RxQueueDriver::drops;
-  using RxQueueDriver::notify_change;
-  using RxQueueDriver::pool;
-
   /// Control path, in this order. All but `close` need the gate closed.
   void setup(RxQueueSetup setup);
-  /// Takes a buffer for every slot of `heads`, and of `bodies` if there are to be `several` buffers for a frame, of
-  /// `given` as far as it has some. Gives them to the device, which does not use them before it is activated. On error
-  /// no_memory (the pool has too few mbufs) it takes no mbuf.
-  [[nodiscard]] Result<void> fill(bool several, std::span<Mbuf* const> given = {});
+  /// `count`: that of the slots of `heads`, or of both rings. The device does not use the buffers before it is
+  /// activated.
+  [[nodiscard]] Result<void> fill(std::uint32_t count, std::span<Mbuf* const> given) override;
   /// Says in `of_device` where the rings are.
   void describe(reg::RxQueueShared& of_device, const Bar& bar, std::uint8_t vector);
   void open() noexcept override;
-  /// Frees every buffer and returns their number. Counts received frames that were not polled. Call it only after the
-  /// device has ended DMA. The first buffers go to `kept` instead.
-  std::uint32_t drain(DrainReason reason, std::span<Mbuf*> kept = {}) noexcept;
+  std::uint32_t drain(DrainReason reason, std::span<Mbuf*> kept) noexcept override;
   void retire() noexcept override;
 
-  /// The eventfd of the queue's interrupts; -1 if it has none. Needs the gate closed.
-  void attach_vector(int source) noexcept;
   [[nodiscard]] std::uint32_t size() const noexcept { return heads.mask + 1; }
-  /// Buffers that the rings hold.
-  [[nodiscard]] std::uint32_t buffers() const noexcept { return several_ ? 2 * size() : size(); }
+  [[nodiscard]] std::uint32_t buffers() const noexcept override { return buffers_; }
   /// Whether a frame may have several.
-  [[nodiscard]] bool several() const noexcept { return several_; }
+  [[nodiscard]] bool several() const noexcept { return buffers_ > size(); }
 
   [[nodiscard]] std::optional<RxDescriptorStatus> descriptor_status(std::uint32_t offset) const noexcept override;
 
@@ -169,11 +124,10 @@ class Vmxnet3RxQueue : public RxRings {
   [[nodiscard]] bool watch() noexcept override;
   void unwatch() noexcept override;
 
-  bool has_vector_ = false;
-  bool several_ = false;
+  std::uint32_t buffers_ = 0;
   Doorbell interrupt_;
   std::vector<Mbuf*> slot_memory_;
-  DmaArea memory_;
+  QueueMemory memory_;
 };
 
 /// The bursts of a receive queue.

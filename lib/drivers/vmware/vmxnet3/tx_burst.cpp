@@ -20,11 +20,11 @@ constexpr std::uint32_t kGroup = 32;
 // Direct mbufs of the cache's pool, each with a completion of its own: only pointers are moved.
 POLLUX_ALWAYS_INLINE std::uint32_t tx_reclaim_fast(TxRing& queue, MempoolCacheCore& cache) noexcept {
   const std::uint32_t slot = queue.clean & queue.mask;
-  const std::uint32_t entry = queue.done & queue.mask;
+  const std::uint32_t entry = queue.used & queue.mask;
   const std::uint32_t most = std::min({kGroup, queue.next - queue.clean, queue.mask + 1 - std::max(slot, entry)});
-  const std::uint64_t generation = (queue.done & (queue.mask + 1)) == 0 ? reg::kCompletionGeneration : 0;
+  const std::uint64_t generation = (queue.used & (queue.mask + 1)) == 0 ? reg::kCompletionGeneration : 0;
   const reg::Completion* const completions = queue.completions + entry;
-  const std::uintptr_t* const held = queue.slots + slot;
+  const std::uintptr_t* const held = queue.slots.get() + slot;
   cache.make_room(kGroup);
   Mbuf** to = cache.objects();
   std::uint32_t i = 0;
@@ -38,14 +38,14 @@ POLLUX_ALWAYS_INLINE std::uint32_t tx_reclaim_fast(TxRing& queue, MempoolCacheCo
   }
   cache.set_first(cache.first - i);
   add_to(queue.clean, i);
-  add_to(queue.done, i);
+  add_to(queue.used, i);
   return i;
 }
 
 /// Frees what the next completion stands for: all frames up to its own. False: the device lies.
 bool tx_reclaim_one(TxRing& queue, MempoolCacheCore* cache) noexcept {
   io::dma_rmb();
-  const auto index = static_cast<std::uint32_t>(queue.completions[queue.done & queue.mask].low & tx::kIndexMask);
+  const auto index = static_cast<std::uint32_t>(queue.completions[queue.used & queue.mask].low & tx::kIndexMask);
   const std::uint32_t offset = (index - queue.clean) & queue.mask;
   if (index > queue.mask || offset >= queue.in_flight() || queue.slots[index] == 0) {
     queue.end("a frame that it did not have");
@@ -63,7 +63,7 @@ bool tx_reclaim_one(TxRing& queue, MempoolCacheCore* cache) noexcept {
     }
   }
   add_to(queue.clean, offset + 1);
-  add_to(queue.done, std::uint32_t{1});
+  add_to(queue.used, std::uint32_t{1});
   return true;
 }
 
@@ -71,7 +71,7 @@ bool tx_reclaim_one(TxRing& queue, MempoolCacheCore* cache) noexcept {
 
 POLLUX_NOINLINE void tx_reclaim(TxRing& queue, MempoolCacheCore* cache) noexcept {
   if (queue.fault() != nullptr) return;
-  while (queue.is_ready(queue.done)) {
+  while (queue.is_ready(queue.used)) {
     const std::uint32_t freed = cache != nullptr && !ownership::kChecked ? tx_reclaim_fast(queue, *cache) : 0;
     if (freed == 0 && !tx_reclaim_one(queue, cache)) return;
   }
@@ -85,7 +85,7 @@ POLLUX_ALWAYS_INLINE std::uint32_t tx_send_fast(TxRing& queue, Mbuf* const* mbuf
   const std::uint32_t first = queue.next & queue.mask;
   const std::uint32_t run = std::min({count, queue.free_slots(), queue.mask + 1 - first});
   reg::Descriptor* const descriptors = queue.descriptors + first;
-  std::uintptr_t* const held = queue.slots + first;
+  std::uintptr_t* const held = queue.slots.get() + first;
   const std::uint32_t direct = queue.direct;
   const std::uint32_t max_excess = queue.max_excess;
   const std::uint64_t shortest =
@@ -115,7 +115,7 @@ namespace {
 POLLUX_HOT std::uint32_t tx_burst_any(TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
   auto& queue = static_cast<TxRing&>(base);
   const std::uint32_t in_flight = queue.in_flight();
-  if (queue.is_ready(queue.done)) tx_reclaim(queue, queue.sent_cache);
+  if (queue.is_ready(queue.used)) tx_reclaim(queue, queue.sent_cache);
   if (count == 0 || queue.fault() != nullptr) [[unlikely]] {
     queue.producer.flush();
     return mbufs == nullptr ? in_flight - queue.in_flight() : 0;

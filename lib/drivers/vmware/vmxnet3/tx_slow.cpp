@@ -6,14 +6,13 @@
 #include <span>
 
 #include "base/compiler.hpp"
+#include "drivers/paravirtual/tx_request.hpp"
 #include "drivers/vmware/vmxnet3/tx_queue.hpp"
 #include "net/checksums.hpp"
 #include "net/frame_size.hpp"
 #include "net/superframe.hpp"
-#include "pollux/net/checksum_offload.hpp"
 #include "pollux/net/packet/byte_order.hpp"
 #include "pollux/net/packet/ethernet.hpp"
-#include "pollux/net/packet/ip.hpp"
 #include "pollux/net/packet/transport.hpp"
 
 namespace pollux::drivers::vmxnet3 {
@@ -45,14 +44,6 @@ struct Pieces {
   }
 };
 
-// Whether the device reads every segment.
-bool is_reachable(Mbuf& frame) noexcept {
-  for (Mbuf* segment = &frame; segment != nullptr; segment = segment->next()) {
-    if (MbufAccess::iova(*segment) >= DmaMemory::kNoIova - segment->capacity()) return false;
-  }
-  return true;
-}
-
 /// Headers in memory of the ring, behind room for a tag.
 std::span<std::uint8_t> copy_headers(const Mbuf& frame, std::span<std::uint8_t> room, std::uint32_t bytes) noexcept {
   const std::span<std::uint8_t> copy = room.subspan(kVlanTagBytes, bytes);
@@ -63,27 +54,17 @@ std::span<std::uint8_t> copy_headers(const Mbuf& frame, std::span<std::uint8_t> 
 // The device computes a TCP or UDP checksum up to the end of the frame. That of an IPv4 header is computed here.
 bool leave_to_device(const Mbuf& frame, const TxOffload& request, std::span<std::uint8_t> room,
                      Prepared& prepared) noexcept {
-  constexpr std::uint32_t kByDevice = TxOffload::tcp_checksum | TxOffload::udp_checksum;
-  const std::uint32_t wanted = request.flags & TxOffload::kL4Checksums;
-  const bool is_tcp = wanted == TxOffload::tcp_checksum;
-  const std::uint8_t protocol = is_tcp ? packet::ip_protocol::kTcp : packet::ip_protocol::kUdp;
+  const paravirtual::DeviceChecksum checksum(request);
   const std::uint32_t start = request.l4_offset();
   const FrameBytes bytes = FrameBytes::to_read(frame);
-  if ((wanted & kByDevice) == 0 || wanted == kByDevice || start > tx::kMaxHeader ||
-      !has_common_headers(bytes, request, protocol) || !fills_frame(bytes, request, protocol)) {
+  if (checksum.protocol == 0 || start > tx::kMaxHeader || !has_common_headers(bytes, request, checksum.protocol) ||
+      !fills_frame(bytes, request, checksum.protocol) ||
+      !paravirtual::copy_ipv4_header(frame, request, room.subspan(kVlanTagBytes), prepared.replaced)) {
     return false;
   }
-  if ((request.flags & TxOffload::ipv4_checksum) != 0) {
-    if (start > room.size() - kVlanTagBytes || start > frame.length()) return false;
-    prepared.copied = copy_headers(frame, room, start);
-    prepared.replaced = start;
-    TxOffload ours = request;
-    ours.flags = TxOffload::ipv4_checksum;
-    complete_checksums_in(prepared.copied, ours);
-  }
-  const std::size_t field = is_tcp ? packet::TcpHeader::kChecksumAt : packet::UdpHeader::kChecksumAt;
-  prepared.bits =
-      tx::kChecksum | std::uint64_t{start} << tx::kHeaderShift | std::uint64_t{start + field} << tx::kOffsetShift;
+  prepared.copied = room.subspan(kVlanTagBytes, prepared.replaced);
+  prepared.bits = tx::kChecksum | std::uint64_t{start} << tx::kHeaderShift |
+                  std::uint64_t{start + checksum.field} << tx::kOffsetShift;
   return true;
 }
 
@@ -131,11 +112,7 @@ TxDrop prepare(Mbuf& frame, std::span<std::uint8_t> room, Prepared& prepared) no
     if (two_tags) return &TxDrops::unsupported_offload;
     if (const TxDrop why = prepare_segmentation(frame, request, room, prepared)) return why;
   } else if (frame.has_partial_checksum() && (two_tags || !leave_to_device(frame, request, room, prepared))) {
-    switch (complete_checksums(frame)) {
-      case ChecksumCompletion::complete: break;
-      case ChecksumCompletion::bad_request: return &TxDrops::bad_offload;
-      case ChecksumCompletion::shared_data: return &TxDrops::shared_checksum;
-    }
+    if (const TxDrop why = paravirtual::compute_checksums(frame)) return why;
   }
   if (two_tags) {
     put_tag_in_front(frame, request.vlan, room, prepared);
@@ -166,7 +143,7 @@ POLLUX_NOINLINE TxOutcome tx_send_slow(TxRing& queue, Mbuf* frame) noexcept {
   const std::size_t copy_at =
       std::size_t{queue.mask + 1} * (sizeof(reg::Descriptor) + sizeof(reg::Completion)) + slot * kTxCopyBytes;
   const std::span<std::uint8_t> room(queue.memory.at<std::uint8_t>(copy_at), kTxCopyBytes);
-  TxDrop why = is_reachable(*frame) ? nullptr : &TxDrops::unreachable;
+  TxDrop why = paravirtual::is_reachable(*frame) ? nullptr : &TxDrops::unreachable;
   if (!segments && frame->segments() > kMaxTxSegments) why = &TxDrops::too_many_segments;
   Prepared prepared;
   Pieces pieces;
