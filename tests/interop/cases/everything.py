@@ -9,7 +9,7 @@ from . import linux_pollux  # noqa: F401  isort: skip
 from . import linux_iommu  # noqa: F401  isort: skip
 from . import linux_faults  # noqa: F401  isort: skip
 from . import dpdk  # noqa: F401  isort: skip
-from . import dpdk_e1000e  # noqa: F401  isort: skip
+from . import dpdk_on_qemu  # noqa: F401  isort: skip
 from . import dpdk_offloads  # noqa: F401  isort: skip
 from . import dpdk_rules  # noqa: F401  isort: skip
 from . import linux_time  # noqa: F401  isort: skip

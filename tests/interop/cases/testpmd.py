@@ -13,7 +13,8 @@ from pollux_lab.machine import Machine
 from .columns import Lab, two_exported_cards
 
 # Drivers that testpmd is not linked with, in the distribution's folder of such drivers.
-PLUGINS = ["librte_mempool_ring.so", "librte_net_e1000.so", "librte_net_pcap.so", "librte_net_virtio.so"]
+PLUGINS = ["librte_mempool_ring.so", "librte_net_e1000.so", "librte_net_pcap.so", "librte_net_virtio.so",
+           "librte_net_vmxnet3.so"]
 FOLDER = "/usr/lib/x86_64-linux-gnu/dpdk"
 COUNTERS = re.compile(r"NIC statistics for port (\d).*?RX-packets: (\d+)\s+RX-missed: (\d+).*?RX-errors: (\d+).*?TX-packets: (\d+)"
                       r"\s+TX-errors: (\d+)", re.DOTALL)
@@ -21,13 +22,7 @@ COUNTER_NAMES = ("received", "missed", "rx errors", "sent", "tx errors")
 
 BIND = """
 echo 1 >/sys/module/vfio/parameters/enable_unsafe_noiommu_mode
-for address in {addresses}; do
-  [ "$(driver_of $address)" = none ] || echo $address >/sys/bus/pci/devices/$address/driver/unbind
-  echo vfio-pci >/sys/bus/pci/devices/$address/driver_override
-  echo $address >/sys/bus/pci/drivers_probe
-  [ "$(driver_of $address)" = vfio-pci ] || fail $address is not bound
-done
-mkdir -p /var/run; chmod 755 /
+use_vfio {addresses}
 """
 # `say` sends a command, and waits until testpmd asks for the next one: without that, a slow guest would execute commands much later
 # than they are sent.

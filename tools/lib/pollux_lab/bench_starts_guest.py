@@ -9,16 +9,6 @@ from . import fetched, guest, initramfs, kernel
 from .machine import Hub, Machine, Port
 
 SECONDS = 60
-_BIND = """
-modprobe vfio-pci
-for address in {addresses}; do
-  [ "$(driver_of $address)" = none ] || echo $address >/sys/bus/pci/devices/$address/driver/unbind
-  echo vfio-pci >/sys/bus/pci/devices/$address/driver_override
-  echo $address >/sys/bus/pci/drivers_probe
-  [ "$(driver_of $address)" = vfio-pci ] || fail $address is not bound
-done
-mkdir -p /var/run; chmod 755 /
-"""
 # Of both files of /proc that bench_starts reads, after the program has said on a terminal, where no line waits, that it forwards.
 _RUN = """
 spawn started script -qfc '{command}' /dev/null
@@ -39,7 +29,7 @@ def memory(commands: dict[str, tuple[pathlib.Path, list[str], str]], rounds: int
                        [initramfs.tool("script"), *(program for program, _, _ in commands.values())])
     addresses = machine.addresses()
     with contextlib.closing(made.start()):
-        made.check(_BIND.format(addresses=" ".join(addresses)), SECONDS)
+        made.check("modprobe vfio-pci; use_vfio " + " ".join(addresses), SECONDS)
         said: dict[str, list[str]] = {name: [] for name in commands}
         for _ in range(rounds):
             for name, (program, words, ready) in commands.items():

@@ -73,6 +73,19 @@ free_huge_pages() { awk '/HugePages_Free/ { print $2 }' /proc/meminfo; }
 
 driver_of() { basename "$(readlink "/sys/bus/pci/devices/$1/driver" 2>/dev/null || echo none)"; }
 
+# use_vfio ADDRESS...: gives devices to vfio-pci, for a program that keeps its files in /var/run.
+use_vfio() {
+  local address
+  for address in "$@"; do
+    [ "$(driver_of "$address")" = none ] || echo "$address" >"/sys/bus/pci/devices/$address/driver/unbind"
+    echo vfio-pci >"/sys/bus/pci/devices/$address/driver_override"
+    echo "$address" >/sys/bus/pci/drivers_probe
+    [ "$(driver_of "$address")" = vfio-pci ] || fail "$address is not bound"
+  done
+  mkdir -p /var/run
+  chmod 755 /
+}
+
 # A virtio device has its interface below a device of its own.
 netdev_of() { basename "$(find "/sys/bus/pci/devices/$1/" -maxdepth 3 -path '*/net/*' | head -n 1)"; }
 

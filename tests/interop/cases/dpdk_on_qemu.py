@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""DPDK's net_e1000_em on QEMU's 82574: on both ends of a wire, and at the other end of a port of Pollux's."""
+"""DPDK's net_e1000_em and net_vmxnet3 on QEMU's 82574 and vmxnet3: on both ends of a wire, and at the other end of a port of Pollux's."""
 
+import functools
 import json
 import pathlib
 
@@ -16,11 +17,11 @@ from .dpdk import forwards
 FRAMES = 5000
 
 
-def _machine() -> Machine:
+def _machine(device: str) -> Machine:
     def add(root: pathlib.Path) -> None:
         testpmd.add_testpmd(root)
         initramfs.add_programs(root, built_programs(columns.BUILD[0], ["pktgen"]), "bin")
-    return Machine([Port(Hub(0), device="e1000e"), Port(Hub(0), device="e1000e")], iommu=False, payload=add)
+    return Machine([Port(Hub(0), device=device), Port(Hub(0), device=device)], iommu=False, payload=add)
 
 
 def returns_frames(lab: Lab) -> None:
@@ -39,6 +40,8 @@ def returns_frames(lab: Lab) -> None:
     require(summary.get("good") == FRAMES and summary.get("corrupt") == 0, f"not all of {FRAMES} frames came back: {summary}\n{output[-2000:]}")
 
 
-_BOOT = Boot("two of QEMU's 82574 on the tests' kernel, without an IOMMU", _machine, "modprobe vfio-pci", kernel="own")
-on_this_card(_BOOT, "e1000e_testpmd_forwards", "DPDK's testpmd forwards between two of QEMU's 82574", forwards)
-on_this_card(_BOOT, "e1000e_testpmd_returns_frames", "DPDK's testpmd returns the frames of Pollux's 82574", returns_frames)
+for _device, _name in (("e1000e", "82574"), ("vmxnet3", "vmxnet3")):
+    _boot = Boot(f"two of QEMU's {_name} on the tests' kernel, without an IOMMU", functools.partial(_machine, _device), "modprobe vfio-pci",
+                 kernel="own")
+    on_this_card(_boot, f"{_device}_testpmd_forwards", f"DPDK's testpmd forwards between two of QEMU's {_name}", forwards)
+    on_this_card(_boot, f"{_device}_testpmd_returns_frames", f"DPDK's testpmd returns the frames of Pollux's {_name}", returns_frames)
