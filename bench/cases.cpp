@@ -76,6 +76,9 @@ std::span<const Case> cases() {
       Case{"virtio_packed_forward", kMinimalLoop, &minimal_packed_forward, true, false},
       Case{"virtio_packed_rx", kMinimalLoop, &minimal_packed_receive, true, false},
       Case{"virtio_packed_tx", kMinimalLoop, &minimal_packed_transmit, true, false},
+      Case{"vmxnet3_forward", kMinimalLoop, &minimal_vmxnet3_forward, true, false},
+      Case{"vmxnet3_rx", kMinimalLoop, &minimal_vmxnet3_receive, true, false},
+      Case{"vmxnet3_tx", kMinimalLoop, &minimal_vmxnet3_transmit, true, false},
       Case{"empty_poll", kMinimalLoop, &minimal_empty_poll, false, false},
   };
   return kCases;

@@ -35,6 +35,7 @@ constexpr std::string_view kThreads = "threads";
 constexpr std::string_view kArrivals = "arrivals";
 constexpr std::string_view kFeatures = "features";
 constexpr std::string_view kVirtio = "virtio";
+constexpr std::string_view kVmxnet3 = "vmxnet3";
 
 struct Row {
   std::string_view name;
@@ -58,6 +59,9 @@ constexpr Row feature(std::string_view name) { return {name, 32, false, false, "
 
 constexpr Row virtio(std::string_view name, std::uint32_t burst = 32, bool cold = false) {
   return {name, burst, cold, false, name, kVirtio};
+}
+constexpr Row vmxnet3(std::string_view name, std::uint32_t burst = 32, bool cold = false) {
+  return {name, burst, cold, false, name, kVmxnet3};
 }
 // The minimal loop has no mergeable buffers.
 constexpr Row mergeable(std::string_view name, std::string_view minimal, std::uint32_t burst = 32) {
@@ -122,6 +126,14 @@ constexpr std::array kRows = {
     mergeable("virtio_packed_rx_mergeable", "virtio_packed_rx"),
     virtio("virtio_packed_tx"),
     virtio("virtio_packed_tx", 1),
+    vmxnet3("vmxnet3_forward"),
+    vmxnet3("vmxnet3_forward", 1),
+    vmxnet3("vmxnet3_forward", 32, true),
+    vmxnet3("vmxnet3_forward", 1, true),
+    vmxnet3("vmxnet3_rx"),
+    vmxnet3("vmxnet3_rx", 1),
+    vmxnet3("vmxnet3_tx"),
+    vmxnet3("vmxnet3_tx", 1),
 };
 
 struct Contender {
@@ -158,7 +170,8 @@ std::vector<Contender> contenders_of(const Row& row) {
   const BurstMode best = best_of(BurstMode::best);
   const BurstMode widest = processor_has(BurstMode::avx512) ? BurstMode::avx512 : BurstMode::avx2;
   const bool is_feature = row.table == kFeatures;
-  const bool has_simd = !is_feature && row.table != kVirtio;
+  const bool is_paravirtual = row.table == kVirtio || row.table == kVmxnet3;
+  const bool has_simd = !is_feature && !is_paravirtual;
   std::vector<Contender> contenders;
   if (best != BurstMode::scalar && has_simd) add(contenders, cases(), row, row.name, kPollux, {best});
   add(contenders, cases(), row, row.name, kPollux, {BurstMode::scalar});
@@ -168,8 +181,10 @@ std::vector<Contender> contenders_of(const Row& row) {
   if (!is_feature) add(contenders, dpdk_cases(), row, row.name, kDpdkNative, {BurstMode::scalar});
   add(contenders, dpdk_virtio_cases(), row, row.name, kDpdkPackaged, {BurstMode::scalar});
   add(contenders, dpdk_virtio_cases(), row, row.name, kDpdkNative, {BurstMode::scalar});
+  add(contenders, dpdk_vmxnet3_cases(), row, row.name, kDpdkPackaged, {BurstMode::scalar});
+  add(contenders, dpdk_vmxnet3_cases(), row, row.name, kDpdkNative, {BurstMode::scalar});
 #endif
-  if (row.table != kMain && row.table != kVirtio) return contenders;
+  if (row.table != kMain && !is_paravirtual) return contenders;
   add(contenders, cases(), row, row.minimal, kMinimalLoop, {BurstMode::scalar});
   if (has_simd && row.burst != 1) add(contenders, cases(), row, row.minimal, kMinimalLoop, {widest});
   return contenders;
@@ -195,7 +210,7 @@ std::string counts_of(const Row& row, const Contender& contender) {
   if (row.table == kArrivals) return fmt::format(R"("lost":{:.0f},)", contender.lost);
   if (row.cold || row.table == kQueues || contender.one->who == kMinimalLoop) return {};
   Setup setup = contender.setup;
-  setup.ring = 128;
+  setup.ring = row.table == kVmxnet3 ? setup.ring : 128;  // DPDK's vmxnet3 driver has no smaller rings
   const Counts counts = counts_of(*contender.one, setup);
   std::string text = fmt::format(R"("instructions":{:.2f},)", counts.instructions);
   if (counts.descriptors == 0) return text;

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "do_not_optimize.hpp"
 #include "dpdk_fixture.hpp"
+#include "swap_macs.hpp"
 #include "workload.hpp"
 
 namespace pollux::bench {
@@ -66,6 +68,31 @@ class DpdkSending final : public Workload {
   Setup setup_;
   bool first_ = true;
   std::vector<rte_mbuf*> mbufs_;
+};
+
+/// Forwards all that has arrived.
+template <class Fixture>
+class DpdkForwarding final : public Workload {
+ public:
+  template <class... Port>
+  explicit DpdkForwarding(const Setup& setup, const Port&... port)
+      : Workload(setup.frames(), setup.rounds()), fixture_(port..., setup), limit_(setup.limit()) {}
+  void prepare() override {
+    fixture_.finish_transmits(operations());
+    fixture_.receive();
+  }
+  void run() override {
+    std::array<rte_mbuf*, Setup::kMaxBurst> mbufs{};
+    for (std::uint32_t done = 0; done < operations(); done += limit_) {
+      const std::uint32_t count = fixture_.rx(mbufs.data(), limit_);
+      for (std::uint32_t i = 0; i < count; ++i) swap_macs(data_of(mbufs[i]));
+      fixture_.tx(mbufs.data(), count);
+    }
+  }
+
+ private:
+  Fixture fixture_;
+  std::uint32_t limit_;
 };
 
 }  // namespace pollux::bench

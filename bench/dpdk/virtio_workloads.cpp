@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The cases of DPDK's virtio driver: the work of workload_virtio.cpp, with its mbufs. The driver's functions are called
 // directly, without rte_eth_rx_burst around them.
-#include <algorithm>
-#include <array>
 #include <vector>
 
-#include "do_not_optimize.hpp"
 #include "dpdk_fixture.hpp"
 #include "dpdk_virtio.h"
 #include "faked_virtio.hpp"
 #include "fixture.hpp"
 #include "one_way.hpp"
-#include "swap_macs.hpp"
 #include "workloads.hpp"
 
 namespace pollux::bench {
@@ -70,28 +66,6 @@ class VirtioFixture {
   bool first_ = true;
 };
 
-class VirtioForward final : public Workload {
- public:
-  VirtioForward(const Setup& setup, const DpdkVirtio& driver, const DpdkVirtioOffer& offer)
-      : Workload(setup.frames(), setup.rounds()), fixture_(driver, offer, setup), limit_(setup.limit()) {}
-  void prepare() override {
-    fixture_.finish_transmits(operations());
-    fixture_.receive();
-  }
-  void run() override {
-    std::array<rte_mbuf*, Setup::kMaxBurst> mbufs{};
-    for (std::uint32_t done = 0; done < operations(); done += limit_) {
-      const std::uint32_t count = fixture_.rx(mbufs.data(), limit_);
-      for (std::uint32_t i = 0; i < count; ++i) swap_macs(data_of(mbufs[i]));
-      fixture_.tx(mbufs.data(), count);
-    }
-  }
-
- private:
-  VirtioFixture fixture_;
-  std::uint32_t limit_;
-};
-
 template <class Made, const DpdkVirtio& Driver, DpdkVirtioOffer Offer>
 std::unique_ptr<Workload> make(const Setup& setup) {
   return std::make_unique<Made>(setup, Driver, Offer);
@@ -117,7 +91,7 @@ template <const DpdkVirtio& Driver, DpdkVirtioOffer Offer>
 void add(std::vector<Case>& cases, std::string_view who) {
   if (Offer.packed && Offer.vectorized && !processor_has(BurstMode::avx512)) return;
   const auto& names = kNames[Offer.packed][Offer.mergeable];
-  Case one{names[0], who, &make<VirtioForward, Driver, Offer>, true, false};
+  Case one{names[0], who, &make<DpdkForwarding<VirtioFixture>, Driver, Offer>, true, false};
   one.variant = Offer.vectorized ? "vectorized" : Offer.in_order ? "in order" : "default";
   one.least_burst = Offer.vectorized && !Offer.packed ? kLeastOfVectors : 1;
   cases.push_back(one);

@@ -16,6 +16,8 @@ const char* start_dpdk(unsigned core, bool huge_pages);
 [[nodiscard]] std::span<const Case> dpdk_cases();
 /// The same of the virtio driver, with each of the paths that it has for the ring.
 [[nodiscard]] std::span<const Case> dpdk_virtio_cases();
+/// The same of the vmxnet3 driver, with revision 1.
+[[nodiscard]] std::span<const Case> dpdk_vmxnet3_cases();
 
 /// Forwarding as `forward_on_threads`.
 [[nodiscard]] std::unique_ptr<ThreadedWorkload> dpdk_packaged_on_threads(const Setup& setup);

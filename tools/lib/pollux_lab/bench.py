@@ -23,7 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 HUGE_PAGES = 96  # of 2 MiB: the largest pool has 65,536 mbufs
 HUGE_PAGES_FILE = pathlib.Path("/proc/sys/vm/nr_hugepages")
 STEP_SECONDS = 3600
-PAGE = ("Side by side", "virtio-net", "On the bus", "Queues and threads", "Arrivals", "What features cost", "Languages",
+PAGE = ("Side by side", "virtio-net", "vmxnet3", "On the bus", "Queues and threads", "Arrivals", "What features cost", "Languages",
         "Receiving in Python")  # the tables of docs/performance.md
 
 SIDE_RUNS = 8  # of each contender in each process of side_by_side
@@ -146,6 +146,7 @@ class Run:
         ticks = rate(self._context)
         tables = [("Side by side", self._remark(), bench_side.table(bench_side.rows_of(self._side, "main")))]
         for title, remark, make in (("virtio-net", bench_side.VIRTIO_REMARK, bench_side.virtio_table),
+                                    ("vmxnet3", bench_side.VMXNET3_REMARK, bench_side.vmxnet3_table),
                                     ("On the bus", bench_scale.BUS_REMARK, bench_scale.bus_table),
                                     ("Queues and threads", bench_scale.SCALE_REMARK, bench_scale.scale_table),
                                     ("Arrivals", bench_scale.ARRIVALS_REMARK, bench_scale.arrivals_table),

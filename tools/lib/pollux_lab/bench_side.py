@@ -13,7 +13,8 @@ TITLES = {"forward": "forward", "rx": "receive only", "tx": "send only", "empty_
           "forward_checksums": "forward, two checksums requested", "forward_offload": "forward, every offload read",
           "forward_queues": "one thread", "forward_arrivals": "by a seed", "forward_threads": "a thread for each",
           **{f"virtio_{ring}_{case}{buffers}": f"{ring} ring{', mergeable' if buffers else ''}: {title}" for ring in ("split", "packed")
-             for case, title in (("forward", "forward"), ("rx", "receive only"), ("tx", "send only")) for buffers in ("", "_mergeable")}}
+             for case, title in (("forward", "forward"), ("rx", "receive only"), ("tx", "send only")) for buffers in ("", "_mergeable")},
+          "vmxnet3_forward": "forward", "vmxnet3_rx": "receive only", "vmxnet3_tx": "send only"}
 PROCESSES = 5  # each has memory of its own, and its code at another address, on which many cases depend
 BUILDS = {"dpdk_packaged": "as packaged", "dpdk_native": "-march=native"}
 REMARK = ("Ticks of the time stamp counter a frame (empty poll: a call): the mean of the middle half of short runs, in turns in each of five "
@@ -22,6 +23,8 @@ REMARK = ("Ticks of the time stamp counter a frame (empty poll: a call): the mea
 VIRTIO_REMARK = ("The virtio driver on a faked device, in the same run. Of DPDK's two builds and of the paths that its virtio driver has for such a ring "
                  "(its default, the one for devices that use buffers in order, and the vectorized one), each on a device that offers what the path "
                  "needs, the fastest counts. The device asks for no doorbells.")
+VMXNET3_REMARK = ("The vmxnet3 driver on a faked device, in the same run. DPDK's driver has revision 1, too, and copies frames of up to 128 bytes into a "
+                  "ring of the device's to send them, by default.")
 WITHOUT_DPDK = "WITHOUT DPDK, whose source could not be had: only Pollux and the minimal loop were measured."
 
 
@@ -116,8 +119,16 @@ def table(rows: list[Row], rival: str = "DPDK's igb", what: str = "case") -> lis
 
 
 def virtio_table(records: list[dict]) -> list[list[str]]:
+    return _scalar_table(records, "virtio", "virtio-net")
+
+
+def vmxnet3_table(records: list[dict]) -> list[list[str]]:
+    return _scalar_table(records, "vmxnet3", "vmxnet3")
+
+
+def _scalar_table(records: list[dict], driver: str, what: str) -> list[list[str]]:
     """Neither driver nor minimal loop has a mode with SIMD there."""
-    cells = table(rows_of(records, "virtio"), "DPDK's virtio", "virtio-net")
+    cells = table(rows_of(records, driver), f"DPDK's {driver}", what)
     simd = cells[0].index("SIMD")
     return [[cell.removesuffix(" scalar") for index, cell in enumerate(line) if index != simd] for line in cells]
 

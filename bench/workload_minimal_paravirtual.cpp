@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The cases with the minimal loop on virtqueues.
+// The cases with the minimal loop on virtqueues, and on vmxnet3's rings.
 #include <algorithm>
 #include <array>
 #include <vector>
 
 #include "fixture.hpp"
 #include "minimal_virtio.hpp"
+#include "minimal_vmxnet3.hpp"
 #include "swap_macs.hpp"
 #include "workloads.hpp"
 
 namespace pollux::bench {
 namespace {
 
-template <bool kPacked>
+template <class Loop>
 class Minimal : public Workload {
  public:
   explicit Minimal(const Setup& setup)
       : Workload(setup.frames(), setup.rounds()), setup_(setup), loop_(context_, setup) {}
 
  protected:
-  using Loop = MinimalVirtio<kPacked>;
   void finish_transmits() {
     if (loop_.sender().finish_transmits() != (first_ ? 0 : operations())) give_up("the minimal loop did not send all");
     first_ = false;
@@ -34,10 +34,10 @@ class Minimal : public Workload {
   bool first_ = true;
 };
 
-template <bool kPacked>
-class Forward final : public Minimal<kPacked> {
+template <class Loop>
+class Forward final : public Minimal<Loop> {
  public:
-  using Minimal<kPacked>::Minimal;
+  using Minimal<Loop>::Minimal;
   void prepare() override {
     this->finish_transmits();
     this->receive();
@@ -53,10 +53,10 @@ class Forward final : public Minimal<kPacked> {
   }
 };
 
-template <bool kPacked>
-class Receive final : public Minimal<kPacked> {
+template <class Loop>
+class Receive final : public Minimal<Loop> {
  public:
-  explicit Receive(const Setup& setup) : Minimal<kPacked>(setup), buffers_(setup.frames() + Setup::kMaxBurst) {}
+  explicit Receive(const Setup& setup) : Minimal<Loop>(setup), buffers_(setup.frames() + Setup::kMaxBurst) {}
   void prepare() override {
     for (; received_ != 0; --received_) this->loop_.give(buffers_[received_ - 1]);
     this->receive();
@@ -73,10 +73,10 @@ class Receive final : public Minimal<kPacked> {
   std::uint32_t received_ = 0;
 };
 
-template <bool kPacked>
-class Transmit final : public Minimal<kPacked> {
+template <class Loop>
+class Transmit final : public Minimal<Loop> {
  public:
-  explicit Transmit(const Setup& setup) : Minimal<kPacked>(setup), buffers_(setup.frames()) {}
+  explicit Transmit(const Setup& setup) : Minimal<Loop>(setup), buffers_(setup.frames()) {}
   void prepare() override {
     this->finish_transmits();
     for (MinimalBuffer*& buffer : buffers_) {
@@ -95,17 +95,33 @@ class Transmit final : public Minimal<kPacked> {
   std::vector<MinimalBuffer*> buffers_;
 };
 
+using Split = MinimalVirtio<false>;
+using Packed = MinimalVirtio<true>;
+
 }  // namespace
 
-std::unique_ptr<Workload> minimal_split_forward(const Setup& setup) { return std::make_unique<Forward<false>>(setup); }
-std::unique_ptr<Workload> minimal_split_receive(const Setup& setup) { return std::make_unique<Receive<false>>(setup); }
+std::unique_ptr<Workload> minimal_split_forward(const Setup& setup) { return std::make_unique<Forward<Split>>(setup); }
+std::unique_ptr<Workload> minimal_split_receive(const Setup& setup) { return std::make_unique<Receive<Split>>(setup); }
 std::unique_ptr<Workload> minimal_split_transmit(const Setup& setup) {
-  return std::make_unique<Transmit<false>>(setup);
+  return std::make_unique<Transmit<Split>>(setup);
 }
-std::unique_ptr<Workload> minimal_packed_forward(const Setup& setup) { return std::make_unique<Forward<true>>(setup); }
-std::unique_ptr<Workload> minimal_packed_receive(const Setup& setup) { return std::make_unique<Receive<true>>(setup); }
+std::unique_ptr<Workload> minimal_packed_forward(const Setup& setup) {
+  return std::make_unique<Forward<Packed>>(setup);
+}
+std::unique_ptr<Workload> minimal_packed_receive(const Setup& setup) {
+  return std::make_unique<Receive<Packed>>(setup);
+}
 std::unique_ptr<Workload> minimal_packed_transmit(const Setup& setup) {
-  return std::make_unique<Transmit<true>>(setup);
+  return std::make_unique<Transmit<Packed>>(setup);
+}
+std::unique_ptr<Workload> minimal_vmxnet3_forward(const Setup& setup) {
+  return std::make_unique<Forward<MinimalVmxnet3>>(setup);
+}
+std::unique_ptr<Workload> minimal_vmxnet3_receive(const Setup& setup) {
+  return std::make_unique<Receive<MinimalVmxnet3>>(setup);
+}
+std::unique_ptr<Workload> minimal_vmxnet3_transmit(const Setup& setup) {
+  return std::make_unique<Transmit<MinimalVmxnet3>>(setup);
 }
 
 }  // namespace pollux::bench
