@@ -207,10 +207,12 @@ std::vector<Pair> default_pairs() {
 }
 
 /// The traits of a port that the user chose, by the scheme of its URI. A virtual function and a virtio device have the
-/// same scheme as any card, so POLLUX_CONFORMANCE_TRAITS=function or =virtio selects their traits.
+/// same scheme as any card, so POLLUX_CONFORMANCE_TRAITS=function, =e1000e, =vmxnet3 or =virtio selects their traits.
 Traits traits_of(const std::string& uri) {
   const char* const traits = std::getenv("POLLUX_CONFORMANCE_TRAITS");
   if (traits != nullptr && std::string_view(traits) == "function") return kFunction;
+  if (traits != nullptr && std::string_view(traits) == "e1000e") return kE1000e;
+  if (traits != nullptr && std::string_view(traits) == "vmxnet3") return kVmxnet3;
   if (traits != nullptr && std::string_view(traits) == "virtio") return kVirtio;
   if (uri.starts_with("ring:")) return kRing;
   if (uri.starts_with("tap:")) return kTap;

@@ -24,6 +24,10 @@ SILICON = Boot("one processor, two igb cards on one wire, and Python", lambda: M
     [Port(Hub(0)), Port(Hub(0))], cpus=1, payload=guest_python.add_silicon), "modprobe -a igb vfio-pci")
 
 
+VMXNET3 = Boot("one processor, two vmxnet3 devices on one wire, and Python", lambda: Machine(
+    [Port(Hub(0), device="vmxnet3"), Port(Hub(0), device="vmxnet3")], cpus=1, payload=guest_python.add_silicon), "modprobe -a vmxnet3 vfio-pci")
+
+
 def command(fixture: Fixture, *options: str) -> str:
     words = ["/pollux/tools/silicon", "--programs", "/bin", "--output", ARCHIVE, *options, fixture.addresses[LEFT], fixture.addresses[RIGHT]]
     return shlex.join(words)
@@ -126,6 +130,21 @@ def silicon_in_short(fixture: Fixture) -> None:
 
 # Those that need no link, which takes half a second on QEMU's card each time.
 SHORT_PROBES = ["--probes", "phy,address,alias,kept_bits,causes,queue_enable,without_link"]
+
+
+@case(VMXNET3)
+def silicon_takes_vmxnet3_devices(fixture: Fixture) -> None:
+    outcome = fixture.guest.run(command(fixture, "--yes", "--force", "--quick", "--only", "cable,probes,recordings"), RUN_SECONDS)
+    require(outcome.status == 0, f"{outcome}")
+    for address in fixture.addresses:
+        require(fixture.guest.check(f"driver_of {address}").strip() == "vmxnet3", f"{address} was not given back")
+    with tempfile.TemporaryDirectory(prefix="pollux-silicon-") as work:
+        counts = report_of(fixture, pathlib.Path(work))["counts"]
+    require(counts["passed"] >= 4 and counts["skipped"] == 2 and not counts["failed"], f"{counts}")
+    alone = shlex.join(["/pollux/tools/silicon", "--programs", "/bin", "--output", ARCHIVE, "--yes", "--force", "--loopback", fixture.addresses[LEFT]])
+    refused = fixture.guest.run(alone, 60)
+    require(refused.status == 1, f"{refused}")
+    require_message(refused.out, "a vmxnet3 device has no loopback", "name two devices on one network")
 
 
 @case(SILICON, long="one port in loopback: probes, the conformance suite in short and rates, some two minutes")

@@ -10,7 +10,8 @@ import subprocess
 from pollux_lab.errors import LabError
 
 SECONDS = 60
-DRIVEN = {"igb": "an 82576 with copper ports", "e1000e": "an 82574"}  # Pollux's drivers of cards that nobody has tried
+# Pollux's drivers of cards that nobody has tried. A vmxnet3 device is silicon of VMware's.
+DRIVEN = {"igb": "an 82576 with copper ports", "e1000e": "an 82574", "vmxnet3": "a vmxnet3 device"}
 # The doctor's checks, by what a fault means for a run. Of the others a fault is a warning.
 REFUSED = ("mounts", "iommu", "card", "group", "in-use", "give-back")
 FORCIBLE = ("host-use", "firmware")
@@ -87,6 +88,8 @@ def decide(ports: list[Port]) -> Decision:
                                       f"'pollux list' shows which ports the drivers {' and '.join(DRIVEN)} of Pollux know"))
     if len(drivers := {port.device.get("pollux_driver") for port in ports}) > 1 and not decision.refusals:
         decision.refusals.append((f"the ports have different drivers: {', '.join(sorted(drivers))}", "name two ports of the same kind"))
+    if len(ports) == 1 and drivers == {"vmxnet3"}:
+        decision.refusals.append(("a vmxnet3 device has no loopback", "name two devices on one network of the host"))
     for where, check in _findings([port for port in ports if not port.missing]):
         _judge(where, check, ports, decision)
     return decision
