@@ -96,8 +96,10 @@ class POLLUX_API RxQueueDriver : public RxQueue {
   /// Counts a frame as arrived. For frames that `admit` does not see.
   void count_arrival(const std::uint8_t* destination, std::uint32_t bytes) noexcept {
     count_arrivals(1, bytes);
-    if (RxFilter::is_multicast(destination)) add_to(arrivals_.multicast, 1);
+    if (RxFilter::is_multicast(destination)) count_multicast();
   }
+  /// Counts a frame that has been counted, or will be, as a multicast, too.
+  void count_multicast() noexcept { add_to(arrivals_.multicast, 1); }
   /// Frames that are no multicasts, `bytes` in total.
   void count_arrivals(std::uint64_t frames, std::uint64_t bytes) noexcept {
     add_to(arrivals_.packets, frames);

@@ -30,6 +30,10 @@ class RxFilter {
   [[nodiscard]] std::uint64_t mac() const noexcept { return mac_.load(std::memory_order_relaxed); }
   /// Whether all unicast addresses pass.
   [[nodiscard]] bool promiscuous() const noexcept { return compared() == kGroup; }
+  /// Whether all multicasts pass.
+  [[nodiscard]] bool takes_multicasts() const noexcept {
+    return promiscuous() || all_multicast_.load(std::memory_order_relaxed);
+  }
   /// A frame whose destination equals `mac` in these bits passes, and is no multicast.
   [[nodiscard]] std::uint64_t compared() const noexcept { return compared_.load(std::memory_order_relaxed); }
 
@@ -40,6 +44,10 @@ class RxFilter {
     return packed;
   }
   static constexpr std::uint64_t kBroadcast = 0xFFFFFFFFFFFF;  ///< as `pack` returns it
+  /// Whether the address in the lower bits of a word, whatever its upper ones are, is the broadcast address.
+  [[nodiscard]] static bool is_broadcast(std::uint64_t word) noexcept { return ~word << 16 == 0; }
+  /// Whether it is that of a group: a multicast or the broadcast address.
+  [[nodiscard]] static bool is_group(std::uint64_t word) noexcept { return (word & kGroup) != 0; }
   /// Whether the MAC address is a multicast address. The broadcast address is not.
   [[nodiscard]] static bool is_multicast(const std::uint8_t* destination) noexcept {
     return (destination[0] & 1) != 0 && pack(destination) != kBroadcast;

@@ -31,7 +31,10 @@ void XdpRxQueue::open() noexcept {
 std::uint32_t XdpRxQueue::burst_copied(RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
   auto& queue = static_cast<XdpRxQueue&>(base);
   const std::uint32_t count = std::min(limit, waiting(queue.rx_));
-  if (count == 0) return queue.modes_.busy || needs_wakeup(queue.fill_) ? queue.wake_kernel(0) : 0;
+  if (count == 0) {
+    if (queue.modes_.busy || needs_wakeup(queue.fill_)) queue.wake_kernel();
+    return 0;
+  }
   Mbuf** next = out;
   for (std::uint32_t left = count; left != 0; --left) {
     const xdp_desc piece = queue.rx_.at(queue.rx_.own++);
@@ -42,7 +45,7 @@ std::uint32_t XdpRxQueue::burst_copied(RxQueue& base, Mbuf** out, std::uint32_t 
   submit(queue.fill_);
   const auto received = static_cast<std::uint32_t>(next - out);
   queue.count_returned(received);
-  return needs_wakeup(queue.fill_) ? queue.wake_kernel(received) : received;
+  return received;
 }
 
 MbufPtr XdpRxQueue::copy_piece(const std::byte* data, std::uint32_t bytes) noexcept {

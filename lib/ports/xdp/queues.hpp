@@ -79,7 +79,7 @@ class XdpRxQueue final : public RxQueueDriver {
   struct Wanted;
   template <class Filter>
   [[nodiscard]] bool take_plain(const BorrowedPlaces& places, const std::uint64_t& data, const Filter& filter,
-                                const xdp_desc& frame, Mbuf*& out, std::uint64_t& bytes) const noexcept;
+                                const xdp_desc& frame, Mbuf*& out, std::uint64_t& bytes) noexcept;
   static void post_at(const BorrowedPlaces& places, Mbuf& mbuf, std::uint64_t& slot) noexcept;
   /// Receives the only frame that waits, if it is plain: in one buffer, where an empty mbuf's data begins, and Wanted.
   [[nodiscard]] bool receive_one(Mbuf*& out) noexcept;
@@ -98,8 +98,7 @@ class XdpRxQueue final : public RxQueueDriver {
   void set_received(Mbuf& mbuf, const xdp_desc& frame) const noexcept;
   static void attach_hints(Mbuf& mbuf) noexcept;
   void post(Mbuf& mbuf) noexcept;
-  /// Returns `received`.
-  std::uint32_t wake_kernel(std::uint32_t received) const noexcept;
+  void wake_kernel() const noexcept;
   /// Whether the chunk of a small mbuf begins in front of the area. There are a few such mbufs at most.
   [[nodiscard]] bool is_outside(const Mbuf* mbuf) const noexcept {
     return reinterpret_cast<const std::byte*>(mbuf) < borrowed_.area;

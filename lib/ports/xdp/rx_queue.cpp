@@ -74,9 +74,10 @@ void XdpRxQueue::post(Mbuf& mbuf) noexcept {
   fill_.at(fill_.own++) = borrowed_.add(mbuf, BorrowedMbufs::Kind::plain);
 }
 
-POLLUX_NOINLINE std::uint32_t XdpRxQueue::wake_kernel(std::uint32_t received) const noexcept {
+// The kernel asks for a call when the card's ring has room for more mbufs than were posted. While frames arrive, it
+// runs without being called, and takes what was posted since: so an empty burst calls it, and a thread that will sleep.
+POLLUX_NOINLINE void XdpRxQueue::wake_kernel() const noexcept {
   static_cast<void>(::recvfrom(socket_, nullptr, 0, MSG_DONTWAIT, nullptr, nullptr));
-  return received;
 }
 
 // What the kernel says about a frame that it has written is trusted: it writes where it likes.
@@ -111,12 +112,12 @@ struct XdpRxQueue::Wanted {
   std::uint64_t longest_;
 };
 
-/// Takes a plain frame back from the kernel. Returns false, with nothing changed, if the frame is not plain. `filter`:
+/// Takes a plain frame back from the kernel. Returns false, with nothing changed, if the frame is not plain. `wanted`:
 /// an RxFilter, or the Wanted of many frames.
 template <class Filter>
 POLLUX_ALWAYS_INLINE bool XdpRxQueue::take_plain(const BorrowedPlaces& places, const std::uint64_t& data,
-                                                 const Filter& filter, const xdp_desc& frame, Mbuf*& out,
-                                                 std::uint64_t& bytes) const noexcept {
+                                                 const Filter& wanted, const xdp_desc& frame, Mbuf*& out,
+                                                 std::uint64_t& bytes) noexcept {
   const std::uint64_t distance = frame.addr - plain_.offset;
   const std::uint64_t line = BorrowedMbufs::line(distance);
   if (line >= borrowed_.lines) [[unlikely]]
@@ -124,13 +125,15 @@ POLLUX_ALWAYS_INLINE bool XdpRxQueue::take_plain(const BorrowedPlaces& places, c
   std::uint8_t& mark = places.marks[BorrowedMbufs::block_of(line)];
   std::uint64_t length = 0;  // and in the upper half the options
   std::memcpy(&length, &frame.len, sizeof length);
-  if (mark != BorrowedMbufs::mark(distance, BorrowedMbufs::Kind::plain) || length > filter.longest()) [[unlikely]]
+  if (mark != BorrowedMbufs::mark(distance, BorrowedMbufs::Kind::plain) || length > wanted.longest()) [[unlikely]]
     return false;
   std::uint64_t destination = 0;
   std::byte* const start = places.area + distance;
   std::memcpy(&destination, start + data, sizeof destination);
-  if (((destination ^ filter.mac()) & filter.compared()) != 0) [[unlikely]]
-    return false;
+  if (((destination ^ wanted.mac()) & wanted.compared()) != 0 && !RxFilter::is_broadcast(destination)) [[unlikely]] {
+    if (!RxFilter::is_group(destination) || !filter().takes_multicasts()) return false;
+    count_multicast();
+  }
   Mbuf* const mbuf = reinterpret_cast<Mbuf*>(start);
   mark = BorrowedMbufs::kNone;
   MbufAccess::set_word(*mbuf, plain_.word + length);
@@ -153,7 +156,7 @@ std::uint32_t XdpRxQueue::burst(RxQueue& base, Mbuf** out, std::uint32_t limit) 
   const bool is_one = rx.peer - rx.own < limit ? waiting(rx) == 1 : limit == 1;
   if (!is_one || !queue.receive_one(*out)) return queue.receive(out, limit);
   queue.count_returned(1);
-  return needs_wakeup(queue.fill_) ? queue.wake_kernel(1) : 1;
+  return 1;
 }
 
 POLLUX_ALWAYS_INLINE bool XdpRxQueue::receive_one(Mbuf*& out) noexcept {
@@ -179,7 +182,10 @@ POLLUX_ALWAYS_INLINE bool XdpRxQueue::receive_one(Mbuf*& out) noexcept {
 // Usually all are plain, and neither ring ends among them.
 POLLUX_NOINLINE std::uint32_t XdpRxQueue::receive(Mbuf** out, std::uint32_t limit) noexcept {
   const std::uint32_t count = std::min(limit, rx_.peer - rx_.own);
-  if (count == 0) return modes_.busy || needs_wakeup(fill_) ? wake_kernel(0) : 0;
+  if (count == 0) {
+    if (modes_.busy || needs_wakeup(fill_)) wake_kernel();
+    return 0;
+  }
   if (cache_->count() < count) [[unlikely]]
     cache_->refill(count);
   const std::uint32_t done = may_be_plain_ ? receive_run(out, std::min(count, cache_->count())) : 0;
@@ -187,7 +193,7 @@ POLLUX_NOINLINE std::uint32_t XdpRxQueue::receive(Mbuf** out, std::uint32_t limi
   release(rx_);
   submit(fill_);
   count_returned(received);
-  return needs_wakeup(fill_) ? wake_kernel(received) : received;
+  return received;
 }
 
 /// Receives plain frames, up to the first other one or the end of a ring. Returns their number. Not inline: the loop
@@ -288,6 +294,7 @@ Mbuf* XdpRxQueue::receive_slow(const xdp_desc& piece, Mbuf& mbuf, Mbuf*& replace
 bool XdpRxQueue::watch() noexcept {
   wakes_by_socket_ = wakes_by_socket_ || event()->add_source(socket_);
   if (std::exchange(packets_before_, packets_) == packets_) static_cast<void>(watch_closed());
+  if (needs_wakeup(fill_)) wake_kernel();
   return deletion_.is_deleted() || (wakes_by_socket_ && waiting(rx_) == 0);
 }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The queues of an AF_XDP port with the test as the kernel: what a real one does not do at will, or never.
+#include <sys/socket.h>
+
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <memory>
 #include <set>
@@ -36,7 +39,10 @@ class XdpQueues : public PortFixture {
     std::vector<Mbuf*> mbufs;
     for (std::uint32_t i = 0; i < kRing; ++i) mbufs.push_back(pool_.allocate().release());
     rx_.set_up(pool_.core(), cache_.core(), 3);
-    rx_.attach(socket_.rings(), -1, *area_, mbufs, {});
+    std::array<int, 2> ends{};
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends.data()), 0);
+    calls_ = {FileDescriptor(ends[0]), FileDescriptor(ends[1])};
+    rx_.attach(socket_.rings(), ends[0], *area_, mbufs, {});
     rx_.open();
     tx_.set_up({.min_frame = 14, .max_frame = 1518, .offloads = 0}, cache_.core(), context_.state());
     tx_.set_ring(kRing);
@@ -89,6 +95,16 @@ class XdpQueues : public PortFixture {
     EXPECT_TRUE(burst.push(mbuf));
     return queue(tx_).tx_burst(burst);
   }
+  /// How often the receive queue calls the kernel meanwhile: a call takes one of the datagrams.
+  template <class Function>
+  std::size_t calls(Function&& function) {
+    constexpr std::size_t kMost = 8;
+    for (std::size_t i = 0; i < kMost; ++i) EXPECT_EQ(::send(calls_[1].get(), "", 1, 0), 1);
+    function();
+    std::size_t left = 0;
+    while (::recv(calls_[0].get(), nullptr, 0, MSG_DONTWAIT) == 0) ++left;
+    return kMost - left;
+  }
   static RxQueue& queue(RxQueue& base) { return base; }
   static TxQueue& queue(TxQueue& base) { return base; }
 
@@ -96,6 +112,7 @@ class XdpQueues : public PortFixture {
   xdp::ChunkLayout layout_;
   std::shared_ptr<xdp::Umem> area_;
   test::FakedXdpSocket socket_{kRing};
+  std::array<FileDescriptor, 2> calls_;
   RxFilter filter_;
   xdp::DeletionNotifier deletion_{[] { return true; }, xdp::DeletionEvents(FileDescriptor())};
   xdp::XdpRxQueue rx_{filter_, deletion_};
@@ -114,6 +131,64 @@ TEST_F(XdpQueues, ReceivesInBurstsOfAnySizeAcrossTheEndOfTheRings) {
     EXPECT_EQ(socket_.fill.count(), kRing) << "the kernel has as many as before";
   }
   EXPECT_EQ(rx_.arrivals().errors, 0U);
+}
+
+TEST_F(XdpQueues, OnlyAnEmptyBurstAndArmingCallTheKernel) {
+  const Bytes frame = unicast(60, 1);
+  EXPECT_EQ(calls([&] { received(); }), 0U) << "the kernel does not ask for it";
+  socket_.fill.ask_for_wakeups();
+  for (const std::uint32_t count : {1U, 2U, kRing}) {
+    EXPECT_EQ(calls([&] {
+                for (std::uint32_t i = 0; i < count; ++i) arrive(frame);
+                EXPECT_EQ(received().size(), count);
+              }),
+              0U)
+        << count;
+    EXPECT_EQ(calls([&] { EXPECT_TRUE(received().empty()); }), 1U);
+  }
+  arrive(frame);
+  EXPECT_EQ(received().size(), 1U);
+  EXPECT_EQ(calls([&] { static_cast<void>(queue(rx_).arm()); }), 1U) << "the card may have no mbuf left";
+  queue(rx_).disarm();
+}
+
+TEST_F(XdpQueues, BroadcastsAndMulticastsPassTheFilter) {
+  const auto to = [](std::initializer_list<std::uint8_t> address) {
+    Bytes frame = numbered(60, 1);
+    std::ranges::copy(address, frame.begin());
+    return frame;
+  };
+  const Bytes own = to({2, 0, 0, 0, 0, 1});
+  const Bytes other = to({2, 0, 0, 0, 0, 2});
+  const Bytes broadcast = to({0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF});
+  const Bytes group = to({0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFD});
+  const std::vector all{own, broadcast, group, other, broadcast, own, group};
+  struct Case {
+    bool promiscuous, all_multicast;
+    std::vector<Bytes> expected;
+    std::uint64_t multicasts, filtered;  // of the frames one by one and in a burst
+  };
+  filter_.set_mac(MacAddress{2, 0, 0, 0, 0, 1});
+  std::uint64_t multicasts = 0;
+  std::uint64_t filtered = 0;
+  std::uint64_t packets = 0;
+  for (const Case& one : {Case{true, false, all, 4, 0}, Case{false, false, {own, broadcast, broadcast, own}, 4, 6},
+                          Case{false, true, {own, broadcast, group, broadcast, own, group}, 4, 2}}) {
+    filter_.set_promiscuous(one.promiscuous);
+    filter_.set_all_multicast(one.all_multicast);
+    for (const Bytes& frame : all) arrive(frame);
+    EXPECT_EQ(received(), one.expected);
+    std::vector<Bytes> frames;
+    for (const Bytes& frame : all) {
+      arrive(frame);
+      for (Bytes& bytes : received()) frames.push_back(std::move(bytes));
+    }
+    EXPECT_EQ(frames, one.expected);
+    EXPECT_EQ(rx_.arrivals().multicast, multicasts += one.multicasts);
+    EXPECT_EQ(rx_.drops().filtered, filtered += one.filtered);
+    EXPECT_EQ(rx_.arrivals().packets, packets += 2 * all.size());
+    EXPECT_EQ(socket_.fill.count(), kRing);
+  }
 }
 
 TEST_F(XdpQueues, FramesBeginWhereTheKernelSays) {
