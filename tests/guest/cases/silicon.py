@@ -134,7 +134,7 @@ SHORT_PROBES = ["--probes", "phy,address,alias,kept_bits,causes,queue_enable,wit
 
 @case(VMXNET3)
 def silicon_takes_vmxnet3_devices(fixture: Fixture) -> None:
-    outcome = fixture.guest.run(command(fixture, "--yes", "--force", "--quick", "--only", "cable,probes,recordings"), RUN_SECONDS)
+    outcome = fixture.guest.run(command(fixture, "--yes", "--force", "--quick", "--only", "cable,probes,conformance,recordings"), RUN_SECONDS)
     require(outcome.status == 0, f"{outcome}")
     for address in fixture.addresses:
         require(fixture.guest.check(f"driver_of {address}").strip() == "vmxnet3", f"{address} was not given back")
