@@ -47,12 +47,17 @@ inline std::unique_ptr<rte_mempool, FreePool> shuffled_pool(const Setup& setup, 
 // A port on a faked card. Addresses are IOVAs, so the card needs no domain.
 class DpdkFixture {
  public:
-  DpdkFixture(const DpdkIgb& driver, const Setup& setup)
-      : driver_(driver), setup_(setup), number_(next_number()), pool_(shuffled_pool(setup, number_)) {
+  DpdkFixture(const DpdkDriver& driver, const Setup& setup)
+      : driver_(driver),
+        setup_(setup),
+        number_(next_number()),
+        card_(driver.is_82574 != 0 ? FakedCard::Kind::card_82574 : FakedCard::Kind::card_82576),
+        pool_(shuffled_pool(setup, number_)) {
     const Bar bar = need(card_.device()->bar(0));
     port_ = made(driver.start(const_cast<std::uint32_t*>(bar.mapped(0)), pool_.get(),
                               static_cast<std::uint16_t>(setup.ring), setup.queues, number_),
-                 "DPDK's igb driver did not start");
+                 "DPDK's driver did not start");
+    if (driver.is_82574 != 0) card_.use_legacy_receive();
     card_.use_older_addresses();
     card_.set_cold(setup.cold);
     card_.set_marking(setup.marked);
@@ -76,7 +81,7 @@ class DpdkFixture {
   [[nodiscard]] FakedCard& card() { return card_; }
 
  private:
-  const DpdkIgb& driver_;
+  const DpdkDriver& driver_;
   Setup setup_;
   std::uint16_t number_;
   FakedCard card_;

@@ -56,4 +56,4 @@ static struct DpdkPort* start(void* bar, struct rte_mempool* pool, uint16_t ring
   return &started->port;
 }
 
-const struct DpdkIgb DPDK_IGB = {start, stop, eth_igb_recv_pkts, eth_igb_xmit_pkts};
+const struct DpdkDriver DPDK_IGB = {start, stop, eth_igb_recv_pkts, eth_igb_xmit_pkts, 0};

@@ -14,7 +14,7 @@ namespace {
 
 class DpdkOnThreads final : public ThreadedWorkload {
  public:
-  DpdkOnThreads(const DpdkIgb& driver, const Setup& setup) : setup_(setup), fixture_(driver, setup) {
+  DpdkOnThreads(const DpdkDriver& driver, const Setup& setup) : setup_(setup), fixture_(driver, setup) {
     for (std::uint16_t queue = 0; queue < setup.queues; ++queue) lanes_.push_back(std::make_unique<Lane>());
   }
   // Gives the thread a cache in each pool.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The cases of DPDK's igb driver: the work of workload_forward.cpp and workload_one_way.cpp, with its mbufs. The
-// driver's functions are called directly, without rte_eth_rx_burst around them.
+// The cases of DPDK's igb and em drivers: the work of workload_forward.cpp and workload_one_way.cpp, with its mbufs.
+// The driver's functions are called directly, without rte_eth_rx_burst around them.
 #include "workloads.hpp"
 
 #include <rte_version.h>
@@ -42,7 +42,7 @@ struct RequestChecksums {
 template <class Edit>
 class DpdkForward final : public Workload {
  public:
-  DpdkForward(const Setup& setup, const DpdkIgb& driver)
+  DpdkForward(const Setup& setup, const DpdkDriver& driver)
       : Workload(setup.frames(), setup.rounds()), fixture_(driver, setup), limit_(setup.limit()) {}
   void prepare() override {
     fixture_.finish_transmits(first_ ? 0 : operations());
@@ -69,7 +69,7 @@ class DpdkForward final : public Workload {
 // Forwarding by one thread that polls several queues in turn.
 class DpdkForwardQueues final : public Workload {
  public:
-  DpdkForwardQueues(const Setup& setup, const DpdkIgb& driver)
+  DpdkForwardQueues(const Setup& setup, const DpdkDriver& driver)
       : Workload(setup.frames() * setup.queues, setup.rounds()), fixture_(driver, setup), setup_(setup) {}
   void prepare() override {
     for (std::uint32_t queue = 0; queue < setup_.queues; ++queue) {
@@ -108,7 +108,7 @@ class DpdkArrivalsPort : public DpdkFixture {
 };
 
 // Polls the same arrivals as Pollux, with rings of `Ring` descriptors; 0: with those of the row.
-template <const DpdkIgb& Driver, std::uint32_t Ring>
+template <const DpdkDriver& Driver, std::uint32_t Ring>
 std::unique_ptr<Workload> make_arrivals(const Setup& setup) {
   Setup own = setup;
   if (Ring != 0) own.ring = Ring;
@@ -117,7 +117,7 @@ std::unique_ptr<Workload> make_arrivals(const Setup& setup) {
 
 class DpdkEmptyPoll final : public Workload {
  public:
-  DpdkEmptyPoll(const Setup& setup, const DpdkIgb& driver) : Workload(kPolls, 1), fixture_(driver, setup) {}
+  DpdkEmptyPoll(const Setup& setup, const DpdkDriver& driver) : Workload(kPolls, 1), fixture_(driver, setup) {}
   void prepare() override {}
   void run() override {
     std::array<rte_mbuf*, 32> mbufs{};
@@ -129,7 +129,7 @@ class DpdkEmptyPoll final : public Workload {
   DpdkFixture fixture_;
 };
 
-template <class Made, const DpdkIgb& Driver>
+template <class Made, const DpdkDriver& Driver>
 std::unique_ptr<Workload> make(const Setup& setup) {
   return std::make_unique<Made>(setup, Driver);
 }
@@ -176,6 +176,15 @@ std::span<const Case> dpdk_cases() {
       Case{"rx", kDpdkNative, &make<DpdkReceiving<DpdkFixture>, dpdk_igb_native>, true, false},
       Case{"tx", kDpdkNative, &make<DpdkSending<DpdkFixture>, dpdk_igb_native>, true, false},
       Case{"empty_poll", kDpdkNative, &make<DpdkEmptyPoll, dpdk_igb_native>, false, false},
+      Case{"e1000e_forward", kDpdkPackaged, &make<DpdkForward<OnlySwap>, dpdk_em_packaged>, true, false},
+      Case{"e1000e_forward_checksums", kDpdkPackaged, &make<DpdkForward<RequestChecksums>, dpdk_em_packaged>, true,
+           false},
+      Case{"e1000e_rx", kDpdkPackaged, &make<DpdkReceiving<DpdkFixture>, dpdk_em_packaged>, true, false},
+      Case{"e1000e_tx", kDpdkPackaged, &make<DpdkSending<DpdkFixture>, dpdk_em_packaged>, true, false},
+      Case{"e1000e_forward", kDpdkNative, &make<DpdkForward<OnlySwap>, dpdk_em_native>, true, false},
+      Case{"e1000e_forward_checksums", kDpdkNative, &make<DpdkForward<RequestChecksums>, dpdk_em_native>, true, false},
+      Case{"e1000e_rx", kDpdkNative, &make<DpdkReceiving<DpdkFixture>, dpdk_em_native>, true, false},
+      Case{"e1000e_tx", kDpdkNative, &make<DpdkSending<DpdkFixture>, dpdk_em_native>, true, false},
   };
   return kCases;
 }

@@ -12,7 +12,7 @@ namespace pollux::bench {
 /// Returns DPDK's version. Ends the program if DPDK cannot be started.
 const char* start_dpdk(unsigned core, bool huge_pages);
 
-/// The cases of the igb driver as its package has it, and of the same source compiled for this processor.
+/// The cases of the igb and em drivers as their package has it, and of the same source compiled for this processor.
 [[nodiscard]] std::span<const Case> dpdk_cases();
 /// The same of the virtio driver, with each of the paths that it has for the ring.
 [[nodiscard]] std::span<const Case> dpdk_virtio_cases();

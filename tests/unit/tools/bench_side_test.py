@@ -84,6 +84,15 @@ class Virtio(unittest.TestCase):
         self.assertEqual((cells["Pollux"], cells["minimal loop"], cells["Pollux / minimal"]), ("10.0 [10.0 to 10.0]", "5.0", "2.00"))
 
 
+class E1000e(unittest.TestCase):
+    def test_has_the_rows_of_its_card_alone_with_the_mode_of_each(self):
+        printed = [one | {"table": "82574", "case": "e1000e_rx"} for one in SIDE]
+        head, only = bench_side.e1000e_table(records_of(SIDE + printed))
+        cells = dict(zip(head, only))
+        self.assertEqual((cells["82574"], cells["DPDK's em"]), ("receive only", "30.0 [27.0 to 44.0]"))
+        self.assertEqual((cells["Pollux"], cells["Pollux / minimal"]), ("10.0 [9.0 to 11.0] avx2", "2.00"))
+
+
 class Scale(unittest.TestCase):
     def test_each_count_is_compared_with_one_of_the_same_kind(self):
         def of(table, queues, ours, theirs, ring=512):

@@ -145,7 +145,8 @@ class Run:
     def _tables(self) -> list[tuple[str, str, list[list[str]]]]:
         ticks = rate(self._context)
         tables = [("Side by side", self._remark(), bench_side.table(bench_side.rows_of(self._side, "main")))]
-        for title, remark, make in (("virtio-net", bench_side.VIRTIO_REMARK, bench_side.virtio_table),
+        for title, remark, make in (("82574", bench_side.E1000E_REMARK, bench_side.e1000e_table),
+                                    ("virtio-net", bench_side.VIRTIO_REMARK, bench_side.virtio_table),
                                     ("vmxnet3", bench_side.VMXNET3_REMARK, bench_side.vmxnet3_table),
                                     ("On the bus", bench_scale.BUS_REMARK, bench_scale.bus_table),
                                     ("Queues and threads", bench_scale.SCALE_REMARK, bench_scale.scale_table),

@@ -12,6 +12,8 @@ from .errors import LabError
 TITLES = {"forward": "forward", "rx": "receive only", "tx": "send only", "empty_poll": "empty poll",
           "forward_checksums": "forward, two checksums requested", "forward_offload": "forward, every offload read",
           "forward_queues": "one thread", "forward_arrivals": "by a seed", "forward_threads": "a thread for each",
+          "e1000e_forward": "forward", "e1000e_rx": "receive only", "e1000e_tx": "send only",
+          "e1000e_forward_checksums": "forward, two checksums requested",
           **{f"virtio_{ring}_{case}{buffers}": f"{ring} ring{', mergeable' if buffers else ''}: {title}" for ring in ("split", "packed")
              for case, title in (("forward", "forward"), ("rx", "receive only"), ("tx", "send only")) for buffers in ("", "_mergeable")},
           "vmxnet3_forward": "forward", "vmxnet3_rx": "receive only", "vmxnet3_tx": "send only"}
@@ -25,6 +27,7 @@ VIRTIO_REMARK = ("The virtio driver on a faked device, in the same run. Of DPDK'
                  "needs, the fastest counts. The device asks for no doorbells.")
 VMXNET3_REMARK = ("The vmxnet3 driver on a faked device, in the same run. DPDK's driver has revision 1, too, and copies frames of up to 128 bytes into a "
                   "ring of the device's to send them, by default.")
+E1000E_REMARK = "The e1000e driver on a faked 82574, in the same run, and DPDK's net_e1000_em, which receives with legacy descriptors."
 WITHOUT_DPDK = "WITHOUT DPDK, whose source could not be had: only Pollux and the minimal loop were measured."
 
 
@@ -116,6 +119,10 @@ def table(rows: list[Row], rival: str = "DPDK's igb", what: str = "case") -> lis
         cells.append([row.title, burst, row.temperature, f"{span(row.ours)} {row.ours['instruction_set']}", _instructions(row.ours), *theirs,
                       f"{minimal[0]:.1f}", f"{minimal[1]:.1f}" if row.minimal_simd else "", f"{row.ours['cycles_middle'] / min(minimal):.2f}"])
     return cells
+
+
+def e1000e_table(records: list[dict]) -> list[list[str]]:
+    return table(rows_of(records, "82574"), "DPDK's em", "82574")
 
 
 def virtio_table(records: list[dict]) -> list[list[str]]:
