@@ -4,9 +4,9 @@
 import json
 
 from cases.access_modes import run_tests
-from cases.boots import A, B, C, D, E1000E, G, H
+from cases.boots import A, B, C, E1000E, G
 from cases.forwarding import pass_frames, require_counts
-from cases.kernel_ports import REMOVE_NAMESPACES, TRANSFER_KIB, namespaces, ping_and_transfer
+from cases.kernel_ports import communicate_through_l2fwd, return_to_kernel
 from cases.life import kill, restart
 from pollux_lab import frames
 from pollux_lab.cases import Fixture, case, require
@@ -36,31 +36,12 @@ def e1000e_pktgen_checks_its_frames(fixture: Fixture) -> None:
 def e1000e_two_kernels_ping_and_run_tcp_through_l2fwd(fixture: Fixture) -> None:
     """The kernel's e1000e is at the other end of both wires."""
     require(fixture.guest.check(f"driver_of {fixture.addresses[G]}").strip() == "e1000e", "the kernel's driver is another one")
-    fixture.bind(C, D)
-    with fixture.l2fwd(C, D, options="--no-mac-updating") as l2fwd:
-        try:
-            fixture.guest.check(namespaces(fixture, G, H), 60)
-            ping_and_transfer(fixture)
-        finally:
-            fixture.guest.run(REMOVE_NAMESPACES)
-        summary = l2fwd.stop()
-    require(summary.conserved and summary.sent > TRANSFER_KIB * 1024 // 1500, str(summary))
+    communicate_through_l2fwd(fixture)
 
 
 @case(E1000E)
 def e1000e_goes_back_to_the_kernel(fixture: Fixture) -> None:
-    """C and G are on one wire. After l2fwd has used C, the kernel's e1000e takes it back and communicates with G."""
-    fixture.bind(C, D)
-    with fixture.l2fwd(C, D) as l2fwd:
-        require(l2fwd.stop().conserved, "the counts do not add up")
-    fixture.guest.check(f"pollux unbind {fixture.addresses[C]} {fixture.addresses[D]}")
-    driver = fixture.guest.check(f"driver_of {fixture.addresses[C]}").strip()
-    require(driver == "e1000e", f"after unbind the driver is {driver}")
-    try:
-        fixture.guest.check(namespaces(fixture, C, G), 60)
-        ping_and_transfer(fixture)
-    finally:
-        fixture.guest.run(REMOVE_NAMESPACES)
+    return_to_kernel(fixture, "e1000e")
 
 
 @case(E1000E)

@@ -55,8 +55,8 @@ def ping_and_transfer(fixture: Fixture) -> None:
     require(str(TRANSFER_KIB * 1024) in output, f"the transfer is incomplete: {output}")
 
 
-@case(LAB)
-def two_kernels_ping_and_run_tcp_through_l2fwd(fixture: Fixture) -> None:
+def communicate_through_l2fwd(fixture: Fixture) -> None:
+    """The kernel's ports G and H, through C and D."""
     fixture.bind(C, D)
     with fixture.l2fwd(C, D, options="--no-mac-updating") as l2fwd:
         try:
@@ -68,19 +68,29 @@ def two_kernels_ping_and_run_tcp_through_l2fwd(fixture: Fixture) -> None:
     require(summary.conserved and summary.sent > TRANSFER_KIB * 1024 // 1500, str(summary))
 
 
+def return_to_kernel(fixture: Fixture, driver: str, traffic: bool = True) -> None:
+    """C and G are on one wire. After l2fwd has used C, the kernel's driver takes it back and has a link with G, or communicates with it."""
+    fixture.bind(C, D)
+    with fixture.l2fwd(C, D) as l2fwd:
+        require(l2fwd.stop().conserved, "the counts do not add up")
+    fixture.guest.check(f"pollux unbind {fixture.addresses[C]} {fixture.addresses[D]}")
+    found = fixture.guest.check(f"driver_of {fixture.addresses[C]}").strip()
+    require(found == driver, f"after unbind the driver is {found}")
+    try:
+        fixture.guest.check(namespaces(fixture, C, G), 60)
+        if traffic:
+            ping_and_transfer(fixture)
+    finally:
+        fixture.guest.run(REMOVE_NAMESPACES)
+
+
+@case(LAB)
+def two_kernels_ping_and_run_tcp_through_l2fwd(fixture: Fixture) -> None:
+    communicate_through_l2fwd(fixture)
+
+
 @case(LAB)
 def the_kernel_takes_a_port_back_and_passes_traffic(fixture: Fixture) -> None:
-    """C and G are on one wire. After l2fwd has used C, the kernel's igb takes it back, twice, and communicates with G."""
+    """Twice."""
     for traffic in (False, True):
-        fixture.bind(C, D)
-        with fixture.l2fwd(C, D) as l2fwd:
-            require(l2fwd.stop().conserved, "the counts do not add up")
-        fixture.guest.check(f"pollux unbind {fixture.addresses[C]} {fixture.addresses[D]}")
-        driver = fixture.guest.check(f"driver_of {fixture.addresses[C]}").strip()
-        require(driver == "igb", f"after unbind the driver is {driver}")
-        try:
-            fixture.guest.check(namespaces(fixture, C, G), 60)
-            if traffic:
-                ping_and_transfer(fixture)
-        finally:
-            fixture.guest.run(REMOVE_NAMESPACES)
+        return_to_kernel(fixture, "igb", traffic)
