@@ -56,6 +56,10 @@ class ContextState : public std::enable_shared_from_this<ContextState> {
     const std::lock_guard lock(mutex_);
     registry_.keep_pages();
   }
+  [[nodiscard]] std::vector<IovaRange> used_iova() const {
+    const std::lock_guard lock(mutex_);
+    return registry_.used_iova();
+  }
   ///@}
 
   [[nodiscard]] Result<void> attach(std::shared_ptr<DmaDomain> domain);

@@ -327,4 +327,12 @@ std::vector<IovaRange> DmaRegistry::common_iova_ranges() const {
   return IovaSpace::usable_in(ranges);
 }
 
+std::vector<IovaRange> DmaRegistry::used_iova() const {
+  std::vector<IovaRange> used;
+  for (const DmaRegion& region : regions_) {
+    for (const DmaSegment& segment : region.segments) used.push_back({segment.iova, segment.iova + (segment.size - 1)});
+  }
+  return intersect(used, used);
+}
+
 }  // namespace pollux

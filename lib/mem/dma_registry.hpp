@@ -200,6 +200,8 @@ class DmaRegistry {
   [[nodiscard]] std::optional<FilePlace> place_of(const std::byte* first, std::size_t bytes) const;
   /// See PageAllocator.
   void keep_pages() noexcept { pages_.keep_pages(); }
+  /// The addresses of all memory, ascending and merged.
+  [[nodiscard]] std::vector<IovaRange> used_iova() const;
 
  private:
   [[nodiscard]] Result<void> use_physical_addresses(DmaRegion& region);

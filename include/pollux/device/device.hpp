@@ -13,6 +13,8 @@
 
 namespace pollux {
 
+class DeviceHandover;
+
 /// The identification registers of a card's PCI configuration space.
 struct PciIdentity {
   /// As in configuration space.
@@ -88,6 +90,8 @@ class POLLUX_API Device {
   /// What to wait for before the next flush of a Bar. A card that acts by itself needs none. May be called from any
   /// thread.
   [[nodiscard]] virtual Wakeup next_wakeup() const { return {}; }
+  /// For a port that goes on in another program: how the card gets there; nullptr: it cannot.
+  [[nodiscard]] virtual DeviceHandover* handover() { return nullptr; }
 };
 
 inline Result<void> Device::set_functions(unsigned /*count*/) {

@@ -42,9 +42,13 @@ class Container final : public GroupContainer {
                   "echo 1 > /sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts");
     }
     if (result < 0) return fail_errno(ErrorCode::io_error, "VFIO cannot set up the IOMMU", -result, "see dmesg");
+    return use_ranges({});
+  }
+  /// Reads the usable addresses, without those that another program uses.
+  [[nodiscard]] Result<void> use_ranges(const std::vector<IovaRange>& used) {
     auto ranges = read_usable_iova();
     if (!ranges) return pass_on(std::move(ranges));
-    ranges_ = *std::move(ranges);
+    ranges_ = without(*std::move(ranges), used);
     return {};
   }
   [[nodiscard]] Result<std::vector<IovaRange>> read_usable_iova() const override {
@@ -198,6 +202,21 @@ Result<std::shared_ptr<GroupContainer>> open_no_iommu_container(const Host& host
                 "kernel with CONFIG_VFIO_NOIOMMU");
   }
   return std::make_shared<NoIommuContainer>(*std::move(descriptor), *std::move(pagemap));
+}
+
+Result<std::shared_ptr<GroupContainer>> take_container(const Host& host, Descriptor descriptor,
+                                                       const std::vector<IovaRange>& used) {
+  auto container = std::make_shared<Container>(host, std::move(descriptor));
+  if (auto read = container->use_ranges(used); !read) return pass_on(std::move(read));
+  return container;
+}
+
+// Physical pages are this program's own, so no address of the other one can be among them.
+Result<std::shared_ptr<GroupContainer>> take_no_iommu_container(const Host& host, Descriptor descriptor,
+                                                                const std::vector<IovaRange>& /*used*/) {
+  auto pagemap = Pagemap::open(host);
+  if (!pagemap) return pass_on(std::move(pagemap));
+  return std::make_shared<NoIommuContainer>(std::move(descriptor), *std::move(pagemap));
 }
 
 }  // namespace pollux::vfio

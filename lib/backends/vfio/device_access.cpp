@@ -163,6 +163,22 @@ Error explain_map_failure(const Host& host, const RejectedMapping& rejected, con
   return explain_map_failure(host, rejected);
 }
 
+std::vector<IovaRange> without(std::vector<IovaRange> ranges, const std::vector<IovaRange>& used) {
+  for (const IovaRange& gone : used) {
+    std::vector<IovaRange> left;
+    for (const IovaRange& range : ranges) {
+      if (range.last < gone.first || range.first > gone.last) {
+        left.push_back(range);
+        continue;
+      }
+      if (range.first < gone.first) left.push_back({range.first, gone.first - 1});
+      if (range.last > gone.last) left.push_back({gone.last + 1, range.last});
+    }
+    ranges = std::move(left);
+  }
+  return ranges;
+}
+
 Error explain_map_failure(const Host& host, const RejectedMapping& rejected) {
   switch (rejected.error_number) {
     case ENOMEM: return explain_no_memory(host, rejected);

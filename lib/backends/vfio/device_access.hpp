@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "backends/vfio/kernel.hpp"
+#include "device/device_handover.hpp"
 #include "pci/device_info.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
@@ -30,6 +31,8 @@ class DeviceAccess {
   DeviceAccess& operator=(const DeviceAccess&) = delete;
   virtual ~DeviceAccess() = default;
   [[nodiscard]] virtual DmaDomain& dma_domain() = 0;
+  /// Adds to what another program needs that goes on with the device.
+  virtual void describe(DeviceHandover::Offer& offer) const = 0;
 };
 
 /// An opened device: its descriptor and the access it depends on. The Device does not depend on the kind of access.
@@ -56,6 +59,9 @@ class NarrowedIovaRanges final : public DmaDomain {
   return std::equal(one.begin(), one.end(), other.begin(), other.end(),
                     [](const IovaRange& a, const IovaRange& b) { return a.first == b.first && a.last == b.last; });
 }
+
+/// What is left of `ranges` without those that another program uses.
+[[nodiscard]] std::vector<IovaRange> without(std::vector<IovaRange> ranges, const std::vector<IovaRange>& used);
 
 /// The error of opening /dev/vfio/vfio or /dev/iommu. `absent` says what a missing file means, `remedy` what to do
 /// then.
@@ -86,6 +92,22 @@ struct RejectedMapping {
 [[nodiscard]] Error explain_map_failure(const Host& host, const RejectedMapping& rejected, const Descriptor& container,
                                         std::size_t mappings);
 
+/// Access modes in a DeviceRecord.
+inline constexpr std::string_view kGroupAccess = "group";
+inline constexpr std::string_view kNoIommuAccess = "noiommu";
+inline constexpr std::string_view kIommufdAccess = "iommufd";
+/// Names of descriptors in it.
+inline constexpr std::string_view kDeviceFile = "device";
+inline constexpr std::string_view kGroupFile = "group";
+inline constexpr std::string_view kSpaceFile = "space";  ///< the container, or the IOMMUFD
+
+/// Takes a descriptor from the record. Error invalid_argument: there is none.
+[[nodiscard]] inline Result<Descriptor> take_file(const Host& host, DeviceRecord& record, std::string_view name) {
+  auto file = record.take(name);
+  if (!file) return pass_on(std::move(file));
+  return adopt(host, *std::move(file));
+}
+
 /// Opens `device`, which is behind an IOMMU, through its IOMMU group. All devices of a Context share one container. The
 /// first device opens it and attaches it to the Context, the last one closes it. Errors: those of Container, Group and
 /// of mapping the Context's existing memory. `token`: see VfioUri.
@@ -107,11 +129,23 @@ struct RejectedMapping {
 [[nodiscard]] Result<OpenedDevice> open_through_iommufd(Context& context, const Host& host,
                                                         const pci::DeviceInfo& device);
 
+/// The device that another program has opened, with that program's descriptors: for access by group and without an
+/// IOMMU, and for an IOMMUFD. Memory of `context` is mapped at addresses that it does not use. Errors: invalid_argument
+/// (the record), not_supported (memory is mapped already at such addresses), and those of mapping.
+///@{
+[[nodiscard]] Result<OpenedDevice> take_group(Context& context, const Host& host, const pci::DeviceInfo& device,
+                                              DeviceRecord& record);
+[[nodiscard]] Result<OpenedDevice> take_iommufd(Context& context, const Host& host, const pci::DeviceInfo& device,
+                                                DeviceRecord& record);
+///@}
+
 /// The Device of a descriptor, for every access mode. Takes ownership of the descriptor and brings the function into a
 /// known state: powered, memory decoding on, bus mastering off, INTx masked, error and removal-request events enabled
 /// if the device has them. Errors: `device_removed`, `not_supported`, `device_fault`, `io_error`, `timeout`.
+/// One that `is_shared` with another program stays as it is.
 [[nodiscard]] Result<std::unique_ptr<Device>> make_device(Clock& clock, const pci::DeviceInfo& info,
-                                                          OpenedDevice opened, pci::SystemPaths paths);
+                                                          OpenedDevice opened, pci::SystemPaths paths,
+                                                          bool is_shared = false);
 
 /// /dev/vfio/N.
 [[nodiscard]] std::filesystem::path group_node(const Host& host, std::uint32_t group);
@@ -147,6 +181,14 @@ class Pagemap final : public PhysicalAddresses {
 /// Opens /dev/vfio/vfio and checks its API version. Errors: `module_not_loaded`, `permission_denied`,
 /// `not_supported`.
 [[nodiscard]] Result<Descriptor> open_container_file(const Host& host);
+
+/// The container of another program, which `set_iommu` was called for; `used`: see DeviceRecord.
+///@{
+[[nodiscard]] Result<std::shared_ptr<GroupContainer>> take_container(const Host& host, Descriptor descriptor,
+                                                                     const std::vector<IovaRange>& used);
+[[nodiscard]] Result<std::shared_ptr<GroupContainer>> take_no_iommu_container(const Host& host, Descriptor descriptor,
+                                                                              const std::vector<IovaRange>& used);
+///@}
 
 /// Opens /dev/vfio/vfio and checks that it supports type1. Memory can be mapped after a group has joined and
 /// `set_iommu` was called. Errors: those of `open_container_file`.

@@ -79,6 +79,12 @@ class Group {
     return group;
   }
 
+  /// One that another program has opened, and that has joined its container.
+  [[nodiscard]] static Group taken(Descriptor descriptor, std::uint32_t number) {
+    return {std::move(descriptor), number};
+  }
+  [[nodiscard]] int descriptor() const noexcept { return descriptor_.get(); }
+
   /// Adds the group to the container's address space. Error `not_supported` if the container cannot take this group.
   [[nodiscard]] Result<void> join(const GroupContainer& container) {
     int descriptor = container.descriptor();
@@ -141,7 +147,10 @@ class Group {
 class ContainerRegistry {
  public:
   using OpenContainer = Result<std::shared_ptr<GroupContainer>> (*)(const Host& host);
-  ContainerRegistry(OpenContainer open_container, GroupKind kind) : open_container_(open_container), kind_(kind) {}
+  using TakeContainer = Result<std::shared_ptr<GroupContainer>> (*)(const Host& host, Descriptor descriptor,
+                                                                    const std::vector<IovaRange>& used);
+  ContainerRegistry(OpenContainer open_container, TakeContainer take_container, GroupKind kind)
+      : open_container_(open_container), take_container_(take_container), kind_(kind) {}
 
   struct Share {
     std::shared_ptr<GroupContainer> container;
@@ -173,8 +182,42 @@ class ContainerRegistry {
     open.devices.insert(device.address);
     return Share{container_, std::move(*descriptor)};
   }
-  /// Call once for each `acquire`, after the device's descriptor was closed. The last call unmaps all memory and closes
-  /// the container.
+  /// The same with the descriptors of another program, all of whose devices are in one container.
+  [[nodiscard]] Result<Share> take(ContextState& context, const Host& host, const pci::DeviceInfo& device,
+                                   DeviceRecord& record) {
+    const std::lock_guard lock(mutex_);
+    if (container_ != nullptr && !is_taken_) {
+      return fail(ErrorCode::not_supported,
+                  fmt::format("{} cannot be taken over: this Context has a VFIO container", record.name),
+                  "open the ports that are taken over first, or in a Context of their own");
+    }
+    auto opened = take_file(host, record, kDeviceFile);
+    if (!opened) return pass_on(std::move(opened));
+    const std::uint32_t number = *device.iommu_group;
+    if (!groups_.contains(number)) {
+      auto group = take_file(host, record, kGroupFile);
+      if (!group) return pass_on(std::move(group));
+      auto space = take_file(host, record, kSpaceFile);
+      if (!space) return pass_on(std::move(space));
+      if (container_ == nullptr) {
+        auto container = take_container_(host, *std::move(space), record.used);
+        if (!container) return pass_on(std::move(container));
+        if (auto attached = context.attach(*container); !attached) return pass_on(std::move(attached));
+        container_ = *std::move(container);
+        is_taken_ = true;
+      }
+      groups_.emplace(number, OpenGroup(Group::taken(*std::move(group), number)));
+    }
+    groups_.at(number).devices.insert(device.address);
+    return Share{container_, *std::move(opened)};
+  }
+  /// The descriptor of a group that is open.
+  [[nodiscard]] int group_file(std::uint32_t number) {
+    const std::lock_guard lock(mutex_);
+    return groups_.at(number).group.descriptor();
+  }
+  /// Call once for each `acquire` and `take`, after the device's descriptor was closed. The last call unmaps all memory
+  /// and closes the container.
   void release(ContextState& context, std::uint32_t group, pci::Address device) {
     const std::lock_guard lock(mutex_);
     std::set<pci::Address>& devices = groups_.at(group).devices;
@@ -223,13 +266,17 @@ class ContainerRegistry {
     // Unmap while a group is still in the container: the kernel drops the address space together with the last group.
     if (groups_.size() == 1) context.detach(*container_);
     groups_.erase(found);
-    if (groups_.empty()) container_.reset();
+    if (!groups_.empty()) return;
+    container_.reset();
+    is_taken_ = false;
   }
 
   OpenContainer open_container_;
+  TakeContainer take_container_;
   GroupKind kind_;
   std::mutex mutex_;
   std::shared_ptr<GroupContainer> container_;
+  bool is_taken_ = false;  // the container was opened by another program
   std::map<std::uint32_t, OpenGroup> groups_;
 };
 
@@ -249,6 +296,11 @@ class GroupAccess final : public DeviceAccess {
     registry_->release(*context_, group_, device_);
   }
   DmaDomain& dma_domain() override { return *container_; }
+  void describe(DeviceHandover::Offer& offer) const override {
+    offer.access = container_->is_iommu() ? kGroupAccess : kNoIommuAccess;
+    offer.descriptors.emplace_back(kGroupFile, registry_->group_file(group_));
+    offer.descriptors.emplace_back(kSpaceFile, container_->descriptor());
+  }
 
  private:
   std::shared_ptr<ContextState> context_;  // keeps `registry_` alive
@@ -260,16 +312,15 @@ class GroupAccess final : public DeviceAccess {
 
 // These are two types, because a Context has one service of each type.
 struct TypeOneRegistry : ContainerRegistry {
-  TypeOneRegistry() : ContainerRegistry(open_container, GroupKind::behind_iommu) {}
+  TypeOneRegistry() : ContainerRegistry(open_container, take_container, GroupKind::behind_iommu) {}
 };
 struct NoIommuRegistry : ContainerRegistry {
-  NoIommuRegistry() : ContainerRegistry(open_no_iommu_container, GroupKind::without_iommu) {}
+  NoIommuRegistry() : ContainerRegistry(open_no_iommu_container, take_no_iommu_container, GroupKind::without_iommu) {}
   std::atomic<bool> warned{false};
 };
 
-Result<OpenedDevice> open_group(Context& context, ContainerRegistry& registry, const Host& host,
-                                const pci::DeviceInfo& device, const std::string& token) {
-  auto share = registry.acquire(*context.state(), host, device, token);
+Result<OpenedDevice> as_opened(Context& context, ContainerRegistry& registry, const pci::DeviceInfo& device,
+                               Result<ContainerRegistry::Share> share) {
   if (!share) return pass_on(std::move(share));
   Undo release([&] {
     share->container.reset();  // the registry is the last owner
@@ -281,7 +332,20 @@ Result<OpenedDevice> open_group(Context& context, ContainerRegistry& registry, c
   return OpenedDevice{std::move(access), std::move(share->device)};
 }
 
+Result<OpenedDevice> open_group(Context& context, ContainerRegistry& registry, const Host& host,
+                                const pci::DeviceInfo& device, const std::string& token) {
+  return as_opened(context, registry, device, registry.acquire(*context.state(), host, device, token));
+}
+
 }  // namespace
+
+Result<OpenedDevice> take_group(Context& context, const Host& host, const pci::DeviceInfo& device,
+                                DeviceRecord& record) {
+  ContainerRegistry& registry = record.access == kNoIommuAccess
+                                    ? static_cast<ContainerRegistry&>(context.service<NoIommuRegistry>())
+                                    : context.service<TypeOneRegistry>();
+  return as_opened(context, registry, device, registry.take(*context.state(), host, device, record));
+}
 
 Result<OpenedDevice> open_through_group(Context& context, const Host& host, const pci::DeviceInfo& device,
                                         const std::string& token) {

@@ -137,6 +137,9 @@ class Iommufd final : public DmaDomain {
   /// is attached to a Context.
   void set_usable_iova(std::vector<IovaRange> ranges) { ranges_ = std::move(ranges); }
 
+  [[nodiscard]] int descriptor() const noexcept { return descriptor_.get(); }
+  [[nodiscard]] std::uint32_t space() const noexcept { return ioas_; }
+
   [[nodiscard]] std::string_view name() const override { return "IOMMUFD"; }
   [[nodiscard]] std::vector<IovaRange> usable_iova() const override { return ranges_; }
   [[nodiscard]] bool is_iommu() const override { return true; }
@@ -232,18 +235,45 @@ class IommufdRegistry {
     ++devices_;
     return share;
   }
-  /// Call once for each `acquire`, after the device's descriptor was closed.
+  /// The same with the descriptors of another program, all of whose devices share one IOMMUFD.
+  Result<Share> take(ContextState& context, const Host& host, DeviceRecord& record) {
+    const std::lock_guard lock(mutex_);
+    if (iommufd_ != nullptr && !is_taken_) {
+      return fail(ErrorCode::not_supported,
+                  fmt::format("{} cannot be taken over: this Context has an IOMMUFD", record.name),
+                  "open the ports that are taken over first, or in a Context of their own");
+    }
+    auto opened = take_file(host, record, kDeviceFile);
+    if (!opened) return pass_on(std::move(opened));
+    auto space = take_file(host, record, kSpaceFile);
+    if (!space) return pass_on(std::move(space));
+    std::shared_ptr<Iommufd> iommufd = iommufd_;
+    if (iommufd == nullptr) {
+      iommufd = std::make_shared<Iommufd>(host, *std::move(space), record.space);
+      auto ranges = iommufd->read_usable_iova();
+      if (!ranges) return pass_on(std::move(ranges));
+      iommufd->set_usable_iova(without(*std::move(ranges), record.used));
+      if (auto attached = context.attach(iommufd); !attached) return pass_on(std::move(attached));
+      is_taken_ = true;
+    }
+    iommufd_ = std::move(iommufd);
+    ++devices_;
+    return Share{iommufd_, nullptr, *std::move(opened)};
+  }
+  /// Call once for each `acquire` and `take`, after the device's descriptor was closed.
   void release(ContextState& context, const std::shared_ptr<DmaDomain>& narrowed) {
     const std::lock_guard lock(mutex_);
     if (narrowed != nullptr) context.detach(*narrowed);
     if (--devices_ != 0) return;
     context.detach(*iommufd_);
     iommufd_.reset();
+    is_taken_ = false;
   }
 
  private:
   std::mutex mutex_;
   std::shared_ptr<Iommufd> iommufd_;
+  bool is_taken_ = false;  // it was opened by another program
   std::size_t devices_ = 0;
 };
 
@@ -260,6 +290,11 @@ class IommufdAccess final : public DeviceAccess {
     registry_->release(*context_, narrowed_);
   }
   DmaDomain& dma_domain() override { return *iommufd_; }
+  void describe(DeviceHandover::Offer& offer) const override {
+    offer.access = kIommufdAccess;
+    offer.space = iommufd_->space();
+    offer.descriptors.emplace_back(kSpaceFile, iommufd_->descriptor());
+  }
 
  private:
   std::shared_ptr<ContextState> context_;  // keeps `registry_` alive
@@ -279,13 +314,26 @@ std::optional<std::filesystem::path> device_node(const Host& host, const pci::De
   return std::nullopt;
 }
 
-Result<OpenedDevice> open_through_iommufd(Context& context, const Host& host, const pci::DeviceInfo& device) {
-  auto& registry = context.service<IommufdRegistry>();
-  auto share = registry.acquire(*context.state(), host, device);
+namespace {
+
+Result<OpenedDevice> as_opened(Context& context, IommufdRegistry& registry, Result<IommufdRegistry::Share> share) {
   if (!share) return pass_on(std::move(share));
   auto access =
       std::make_unique<IommufdAccess>(context.state(), registry, std::move(share->iommufd), std::move(share->narrowed));
   return OpenedDevice{std::move(access), std::move(share->device)};
+}
+
+}  // namespace
+
+Result<OpenedDevice> open_through_iommufd(Context& context, const Host& host, const pci::DeviceInfo& device) {
+  auto& registry = context.service<IommufdRegistry>();
+  return as_opened(context, registry, registry.acquire(*context.state(), host, device));
+}
+
+Result<OpenedDevice> take_iommufd(Context& context, const Host& host, const pci::DeviceInfo& /*device*/,
+                                  DeviceRecord& record) {
+  auto& registry = context.service<IommufdRegistry>();
+  return as_opened(context, registry, registry.take(*context.state(), host, record));
 }
 
 }  // namespace pollux::vfio

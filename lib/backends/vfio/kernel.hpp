@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "base/file_descriptor.hpp"
 #include "pollux/pci/paths.hpp"
 
 namespace pollux::vfio {
@@ -90,5 +91,12 @@ class Descriptor {
   std::shared_ptr<Kernel> kernel_;
   int number_ = -1;
 };
+
+/// One that came from another program. Children of fork do not get it: see SystemKernel.
+[[nodiscard]] inline Descriptor adopt(const Host& host, FileDescriptor file) {
+  const int number = file.release();
+  FileDescriptor::close_in_children(number);
+  return {host.kernel, number};
+}
 
 }  // namespace pollux::vfio

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <utility>
@@ -199,6 +200,24 @@ Result<OpenedDevice> open_device(const VfioUri& uri, Context& context, const Hos
   }
 }
 
+/// The device of a program that hands its port over. Its access stays what it is.
+Result<OpenedDevice> take_device(const VfioUri& uri, Context& context, const Host& host, const pci::DeviceInfo& device,
+                                 DeviceRecord& record) {
+  const auto wanted = std::ranges::find(kAccessModes, uri.mode, [](const auto& mode) { return mode.second; });
+  if (wanted != kAccessModes.end() && wanted->first != record.access) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{} is open with ?via={} in the program that hands it over", record.name, record.access),
+                "give the same option, or none");
+  }
+  if (record.access == kIommufdAccess) return take_iommufd(context, host, device, record);
+  const bool has_group = device.iommu_group.has_value();
+  if (has_group && (record.access == kGroupAccess || record.access == kNoIommuAccess))
+    return take_group(context, host, device, record);
+  return fail(ErrorCode::not_supported,
+              fmt::format("{} is open in another way in the program that hands it over", record.name),
+              "end that program, then start this one");
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Device>> open_vfio(Context& context, std::string_view uri) {
@@ -210,6 +229,11 @@ Result<std::unique_ptr<Device>> open_vfio(Context& context, std::string_view uri
   if (!parsed) return pass_on(std::move(parsed));
   auto info = pci::read_device(host.paths, parsed->address);
   if (!info) return pass_on(std::move(info));
+  if (DeviceRecord* const taken = taken_devices(*context.state()).find("vfio:" + info->address.to_string())) {
+    auto opened = take_device(*parsed, context, host, *info, *taken);
+    if (!opened) return pass_on(std::move(opened));
+    return make_device(context.clock(), *info, std::move(*opened), host.paths, true);
+  }
   auto opened = open_device(*parsed, context, host, *info);
   if (!opened) return pass_on(std::move(opened));
   return make_device(context.clock(), *info, std::move(*opened), host.paths);

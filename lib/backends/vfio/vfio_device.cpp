@@ -62,6 +62,7 @@ class Interrupts {
         name_(std::move(other.name_)),
         index_(other.index_),
         available_(other.available_),
+        others_(other.others_),
         events_(std::exchange(other.events_, {})),
         numbers_(std::exchange(other.numbers_, {})) {}
   Interrupts& operator=(Interrupts&&) = delete;
@@ -74,6 +75,7 @@ class Interrupts {
   /// Enables vectors 0 to `count` - 1 in one call, after it has disabled all of them. A `count` of 0 only disables.
   /// Errors: `invalid_argument` above `available`, `io_error`. After an error no vector is enabled.
   [[nodiscard]] Result<void> enable(std::uint32_t count) {
+    if (std::exchange(others_, false)) static_cast<void>(set(kDisable, {}));  // an error: none was enabled
     if (count > available_) {
       return fail(
           ErrorCode::invalid_argument,
@@ -113,15 +115,24 @@ class Interrupts {
     return {};
   }
   [[nodiscard]] std::span<const int> events() const noexcept { return numbers_; }
+  /// Another program may have enabled vectors.
+  void note_others() noexcept { others_ = true; }
+  /// Another program has them: they stay as they are.
+  void leave() noexcept {
+    events_.clear();
+    numbers_.clear();
+  }
   /// The first vector's event; -1 while it is disabled.
   [[nodiscard]] int event() const noexcept { return numbers_.empty() ? -1 : numbers_.front(); }
 
  private:
+  static constexpr std::uint32_t kDisable = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER;
+
   Interrupts(const Descriptor& device, std::string name, std::uint32_t index, std::uint32_t available)
       : device_(&device), name_(std::move(name)), index_(index), available_(available) {}
   [[nodiscard]] Result<void> disable() {
     if (events_.empty()) return {};
-    const int result = set(VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, {});
+    const int result = set(kDisable, {});
     events_.clear();
     numbers_.clear();
     if (result < 0) {
@@ -145,19 +156,21 @@ class Interrupts {
   std::string name_;
   std::uint32_t index_;
   std::uint32_t available_;
+  bool others_ = false;
   std::vector<Descriptor> events_;
   std::vector<int> numbers_;
 };
 
 /// A PCI device behind a VFIO descriptor, for every access mode.
-class VfioDevice final : public Device {
+class VfioDevice final : public Device, private DeviceHandover {
  public:
-  VfioDevice(const pci::DeviceInfo& info, OpenedDevice opened, pci::SystemPaths paths)
+  VfioDevice(const pci::DeviceInfo& info, OpenedDevice opened, pci::SystemPaths paths, bool is_shared)
       : name_("vfio:" + info.address.to_string()),
         numa_node_(info.numa_node),
         paths_(std::move(paths)),
         info_(info),
         attributes_(pci::sysfs::device(paths_, info.address)),
+        is_shared_(is_shared),
         opened_(std::move(opened)) {}
   [[nodiscard]] Result<void> describe() {
     vfio_device_info info{};
@@ -193,14 +206,12 @@ class VfioDevice final : public Device {
     auto identity = parts_->config.identity();
     if (!identity) return pass_on(std::move(identity));
     identity_ = *identity;
+    if (is_shared_) return {};
     if (auto set = parts_->config.set_command(false); !set) return set;
     if (parts_->error.available() != 0) {
       if (auto reported = parts_->config.report_errors(); !reported) return reported;
     }
-    for (Interrupts* event : {&parts_->error, &parts_->removal}) {
-      if (auto armed = event->enable(event->available() != 0 ? 1 : 0); !armed) return armed;
-    }
-    return {};
+    return watch_events();
   }
 
   // The order of the members does the rest: it disables events, unmaps BARs, closes the descriptor, and releases the
@@ -248,6 +259,7 @@ class VfioDevice final : public Device {
     return set_bus_master(mastering_);
   }
   DmaDomain& dma_domain() override { return opened_.access->dma_domain(); }
+  DeviceHandover* handover() override { return this; }
   unsigned interrupt_vectors() const override { return parts_->vectors.available(); }
   Result<std::span<const int>> enable_interrupts(unsigned count) override {
     if (auto enabled = parts_->vectors.enable(count); !enabled) return pass_on(std::move(enabled));
@@ -305,6 +317,32 @@ class VfioDevice final : public Device {
     Interrupts vectors;
   };
 
+  [[nodiscard]] Result<void> watch_events() {
+    for (Interrupts* event : {&parts_->error, &parts_->removal}) {
+      if (auto armed = event->enable(event->available() != 0 ? 1 : 0); !armed) return armed;
+    }
+    return {};
+  }
+
+  [[nodiscard]] Offer describe() const override {
+    Offer offer;
+    opened_.access->describe(offer);
+    offer.descriptors.emplace_back(kDeviceFile, opened_.descriptor.get());
+    return offer;
+  }
+  [[nodiscard]] bool is_shared() const noexcept override { return is_shared_; }
+  [[nodiscard]] Result<void> own() override {
+    is_shared_ = false;
+    mastering_ = true;
+    for (Interrupts* index : {&parts_->error, &parts_->removal, &parts_->vectors}) index->note_others();
+    if (auto off = parts_->vectors.enable(0); !off) return off;
+    return watch_events();
+  }
+  void leave() noexcept override {
+    mastering_ = false;
+    for (Interrupts* index : {&parts_->error, &parts_->removal, &parts_->vectors}) index->leave();
+  }
+
   // The kernel removes a function only after all processes have closed it, and the write to sriov_numvfs waits for that
   // without limit: Linux, drivers/vfio/vfio_main.c, vfio_unregister_group_dev. A process that opens one after this
   // check still delays the write.
@@ -323,6 +361,7 @@ class VfioDevice final : public Device {
   PciIdentity identity_;
   bool resettable_ = false;
   bool mastering_ = false;
+  bool is_shared_;
   mutable std::atomic<bool> removed_{false};
   OpenedDevice opened_;
   std::optional<Parts> parts_;
@@ -331,8 +370,8 @@ class VfioDevice final : public Device {
 }  // namespace
 
 Result<std::unique_ptr<Device>> make_device(Clock& clock, const pci::DeviceInfo& info, OpenedDevice opened,
-                                            pci::SystemPaths paths) {
-  std::unique_ptr<VfioDevice> device(new VfioDevice(info, std::move(opened), std::move(paths)));
+                                            pci::SystemPaths paths, bool is_shared) {
+  std::unique_ptr<VfioDevice> device(new VfioDevice(info, std::move(opened), std::move(paths), is_shared));
   if (auto described = device->describe(); !described) return pass_on(std::move(described));
   if (auto up = device->bring_up(clock); !up) return pass_on(std::move(up));
   return device;

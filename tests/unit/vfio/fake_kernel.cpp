@@ -95,6 +95,7 @@ void FakeKernel::close(int descriptor) {
   if (found == handles_.end()) return complain("close of a descriptor that is not open");
   const Handle handle = found->second;
   handles_.erase(found);
+  if (handle.kind != Kind::event && handle.kind != Kind::file && descriptors_of(handle) != 0) return;
   switch (handle.kind) {
     case Kind::device: return close_device(handle.name);
     case Kind::group: return close_group(handle);
@@ -105,7 +106,10 @@ void FakeKernel::close(int descriptor) {
     case Kind::event:
       for (const auto& [card, indexes] : armed_) {
         for (const auto& [index, events] : indexes) {
-          if (std::find(events.begin(), events.end(), descriptor) != events.end()) complain("armed event closed");
+          // A card that two programs have keeps the events of the one that leaves until the other arms its own.
+          if (std::find(events.begin(), events.end(), descriptor) != events.end() &&
+              descriptors_of({.kind = Kind::device, .name = card}) < 2)
+            complain("armed event closed");
         }
       }
       return;
@@ -113,6 +117,12 @@ void FakeKernel::close(int descriptor) {
     case Kind::pagemap:
     case Kind::file: return;
   }
+}
+
+std::size_t FakeKernel::descriptors_of(const Handle& handle) const {
+  return static_cast<std::size_t>(std::ranges::count_if(handles_, [&](const auto& entry) {
+    return entry.second.kind == handle.kind && entry.second.name == handle.name;
+  }));
 }
 
 void FakeKernel::close_device(const std::string& name) {

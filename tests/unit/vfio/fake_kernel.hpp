@@ -85,6 +85,9 @@ class FakeKernel : public Kernel {
   std::set<int> signalled;   ///< eventfds that a read would not block on
   int vectors_granted = -1;  ///< fewer MSI-X vectors than requested; -1: all
 
+  /// The descriptor as another program gets it, for the same open file.
+  [[nodiscard]] int pass(int descriptor) { return add(handles_.at(descriptor)); }
+
   [[nodiscard]] std::size_t open_descriptors() const { return handles_.size(); }
   [[nodiscard]] std::size_t mappings() const { return windows_.size(); }
   [[nodiscard]] std::size_t dma_mappings() const { return dma_.size(); }
@@ -153,6 +156,7 @@ class FakeKernel : public Kernel {
   int unmap_dma(void* argument);
   int region_info(const FakeCard& card, void* argument);
   int set_irqs(const std::string& name, void* argument);
+  [[nodiscard]] std::size_t descriptors_of(const Handle& handle) const;
   void close_device(const std::string& name);
   void close_group(const Handle& handle);
   [[nodiscard]] std::vector<IovaRange> current_ranges() const;
