@@ -16,7 +16,8 @@ Result<handover::DescribedPort> PortMachine::describe_handover() {
   if (part == nullptr) {
     return fail(ErrorCode::not_supported,
                 fmt::format("{}: the driver {} cannot hand its port over", info().name, info().driver),
-                "close this port first, or end the program and start the new one; xdp: ports can be handed over");
+                "close this port first, or end the program and start the new one; xdp: ports and those of igb cards "
+                "can be handed over");
   }
   if (!stopped_rx_.empty() || !stopped_tx_.empty()) {
     return fail(ErrorCode::bad_state, fmt::format("{}: a queue of the port is stopped", info().name),
@@ -38,30 +39,40 @@ Result<handover::DescribedPort> PortMachine::describe_handover() {
   return described;
 }
 
-Result<std::vector<handover::QueueRecord>> PortMachine::freeze_handover() {
-  if (auto closed = driver_->close_queues(kPauseLimit); !closed) {
-    driver_->open_queues();
-    return pass_on(std::move(closed));
-  }
-  auto queues = capability<handover::PortHandover>()->freeze();
-  if (queues) {
-    frozen_ = true;
-  } else {
-    driver_->open_queues();
-  }
-  return queues;
+Result<bool> PortMachine::drain_handover() {
+  leaving_ = true;
+  return capability<handover::PortHandover>()->stop_receiving();
 }
 
-void PortMachine::thaw_handover() noexcept {
-  if (!std::exchange(frozen_, false)) return;
-  capability<handover::PortHandover>()->thaw();
-  driver_->open_queues();
+Result<std::vector<handover::QueueRecord>> PortMachine::freeze_handover() {
+  leaving_ = true;
+  if (auto closed = driver_->close_queues(kPauseLimit); !closed) return pass_on(std::move(closed));
+  return capability<handover::PortHandover>()->freeze();
+}
+
+void PortMachine::thaw_handover() {
+  if (!std::exchange(leaving_, false)) return;
+  const bool restarts = capability<handover::PortHandover>()->thaw();
+  if (state_ != PortState::started) return;
+  if (!restarts) return driver_->open_queues();
+  const auto restart_all = [this](QueueDirection direction, std::size_t count) -> Result<void> {
+    for (std::size_t i = 0; i < count; ++i) {
+      if (auto done = restart({direction, static_cast<std::uint16_t>(i)}, settings()); !done) return done;
+    }
+    return {};
+  };
+  auto done = restart_all(QueueDirection::receive, queues().rx_queues());
+  if (done) done = restart_all(QueueDirection::transmit, queues().tx_queues());
+  if (done) return;
+  if (state_ == PortState::started) static_cast<void>(enter_failed(done.error()));
+  context_->log(LogLevel::error, fmt::format("after a handover that was given up: {}", done.error().message()));
 }
 
 void PortMachine::leave_to_successor() {
-  frozen_ = false;
+  leaving_ = false;
   capability<handover::PortHandover>()->leave();
   static_cast<void>(halt());
+  drain_rings(DrainReason::stopped);
   static_cast<void>(release_device());
 }
 

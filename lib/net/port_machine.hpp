@@ -70,10 +70,12 @@ class PortMachine {
   /// For another program that takes the port over (Handover): describes it, while it goes on. Errors: bad_state,
   /// not_supported.
   [[nodiscard]] Result<handover::DescribedPort> describe_handover();
-  /// Makes the queues stand still. An error changes nothing: timeout (a poller), and the driver's.
+  /// Returns whether the program has taken what was received: see PortHandover.
+  [[nodiscard]] Result<bool> drain_handover();
+  /// Makes the queues stand still. Errors: timeout (a poller), and the driver's.
   [[nodiscard]] Result<std::vector<handover::QueueRecord>> freeze_handover();
-  /// Undoes that, if it was done.
-  void thaw_handover() noexcept;
+  /// Undoes both, if one was called. A port whose queues do not start again has failed.
+  void thaw_handover();
   /// The other program has the queues: closes the port, and leaves all alone that it got.
   void leave_to_successor();
   /// Whether the port has a device that works: `service` may be called.
@@ -184,7 +186,7 @@ class PortMachine {
   std::set<std::uint16_t> stopped_tx_;
   Before before_;              // of a port that is suspended, detached or failed
   bool filled_ = false;        // the rings may hold buffers
-  bool frozen_ = false;        // the queues stand still for a successor
+  bool leaving_ = false;       // the queues are about to stand still for a successor, or do
   bool poller_stuck_ = false;  // a thread did not leave its burst
   bool is_abandoned_ = false;  // the driver is never destroyed
   std::optional<std::uint16_t> hung_queue_;

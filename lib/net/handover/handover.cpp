@@ -29,6 +29,9 @@ class HandoverCore final : public ControlTask {
   static constexpr Duration kFastInterval = std::chrono::milliseconds(1);
   /// How long a successor may prepare itself.
   static constexpr Duration kPrepareLimit = std::chrono::seconds(30);
+  /// How long the program may take for what was received, and between two looks.
+  static constexpr Duration kDrainLimit = std::chrono::milliseconds(100);
+  static constexpr Duration kDrainInterval = std::chrono::microseconds(50);
   /// How long the queues stand still for it.
   static constexpr int kTakenLimit = 1000;  // ms
 
@@ -56,6 +59,8 @@ class HandoverCore final : public ControlTask {
     context_.log(LogLevel::warning, fmt::format("a handover is refused: {}", why.message()));
   }
   [[nodiscard]] Result<void> describe();
+  void advance();
+  [[nodiscard]] Result<bool> drain();
   [[nodiscard]] Result<void> give();
   [[nodiscard]] Result<void> send_queues(const Cores& ports);
   [[nodiscard]] bool is_taken();
@@ -70,6 +75,7 @@ class HandoverCore final : public ControlTask {
   PeerSocket client_;
   Time client_since_{};
   Cores offered_;
+  std::optional<Time> draining_since_;
   std::atomic<bool> done_{false};
 };
 
@@ -115,7 +121,12 @@ Result<Time> HandoverCore::run() {
   const std::lock_guard lock(mutex_);
   if (is_done()) return Time::max();
   accept_one();
-  if (client_.get() >= 0) serve();
+  if (draining_since_) {
+    advance();
+  } else if (client_.get() >= 0) {
+    serve();
+  }
+  if (draining_since_) return context_.clock().now() + kDrainInterval;
   return context_.clock().now() + (client_.get() >= 0 ? kFastInterval : kInterval);
 }
 
@@ -156,6 +167,11 @@ std::optional<handover::Json> HandoverCore::next_message() {
 
 void HandoverCore::drop_client(std::string_view why) {
   client_ = {};
+  draining_since_.reset();
+  for (const auto& core : offered_) {
+    const auto lock = core->lock();
+    if (!core->is_retired()) core->machine().thaw_handover();
+  }
   offered_.clear();
   context_.log(LogLevel::warning, fmt::format("a handover has ended, and the ports go on: {}", why));
 }
@@ -171,13 +187,41 @@ void HandoverCore::serve() {
   if (kind == "hello" && offered_.empty()) {
     done = describe();
   } else if (kind == "freeze" && !offered_.empty()) {
-    done = give();
+    draining_since_ = context_.clock().now();
+    return advance();
   } else {
     return drop_client(kind == "end" ? "the new program has ended" : "it has sent something else than a message");
   }
   if (done) return;
   refuse(client_.get(), done.error());
   drop_client("it was refused");
+}
+
+// The program goes on meanwhile, so that it forwards what its ports have received.
+void HandoverCore::advance() {
+  const auto drained = drain();
+  if (drained && !*drained && context_.clock().now() < *draining_since_ + kDrainLimit) return;
+  draining_since_.reset();
+  Result<void> done = !drained   ? Result<void>(tl::unexpected<Error>(drained.error()))
+                      : *drained ? give()
+                                 : fail(ErrorCode::timeout, "the program does not receive what its ports have received",
+                                        "poll all receive queues of the old program");
+  if (done) return;
+  refuse(client_.get(), done.error());
+  drop_client("it was refused");
+}
+
+Result<bool> HandoverCore::drain() {
+  bool all = true;
+  for (const auto& core : offered_) {
+    const auto lock = core->lock();
+    if (core->is_retired() || core->machine().state() != PortState::started)
+      return fail(ErrorCode::bad_state, "a port was stopped meanwhile", "start the new program again");
+    auto drained = core->machine().drain_handover();
+    if (!drained) return drained;
+    all = all && *drained;
+  }
+  return all;
 }
 
 Result<void> HandoverCore::describe() {

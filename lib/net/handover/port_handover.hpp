@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "device/device_handover.hpp"
 #include "mem/context_state.hpp"
 #include "net/handover/record.hpp"
 #include "pollux/base/clock.hpp"
@@ -27,10 +28,14 @@ class PortHandover {
   };
   /// What the successor gets, while the port goes on. Error: why this port cannot be taken over.
   [[nodiscard]] virtual Result<Offer> describe() = 0;
-  /// Called with the queues closed. They stand still from now on. Error, with nothing changed: no_memory.
+  /// Called again and again before `freeze`, with the queues open: ends receiving where what was received does not pass
+  /// to the successor. Returns whether the program has taken all of it.
+  [[nodiscard]] virtual Result<bool> stop_receiving() { return true; }
+  /// Called with the queues closed. They stand still from now on. An error is followed by `thaw`.
   [[nodiscard]] virtual Result<std::vector<QueueRecord>> freeze() = 0;
-  /// The successor does not take them: undoes `freeze`.
-  virtual void thaw() noexcept = 0;
+  /// The successor does not take them: undoes `stop_receiving` and `freeze`. Returns whether each queue has to be
+  /// restarted.
+  virtual bool thaw() noexcept = 0;
   /// The successor has them. The next `halt`, `drain` and `release` leave alone what it got.
   virtual void leave() noexcept = 0;
 };
@@ -46,6 +51,8 @@ struct TakenPort {
   PortRecord record;
   std::vector<QueueRecord> queues;  ///< once the other program stands still
   bool started = false;
+  /// Called once the other program has given it up; empty: nothing is left to do.
+  std::function<Result<void>()> continue_with;
   /// Whether the other program has given it up. Until then nothing of it may be changed.
   std::atomic<bool> committed{false};
 };

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/connect_socket.hpp"
+#include "net/handover/device_record.hpp"
 #include "net/handover/port_handover.hpp"
 #include "pollux/net/handover.hpp"
 
@@ -75,10 +76,14 @@ Result<Duration> Inheritance::finish() {
                 "open and start each port of the other program, with the same URI");
   }
   if (auto told = send(connection_.get(), message("taken")); !told) return pass_on(std::move(told));
-  for (const auto& port : ports_) port->committed = true;
-  ports_.clear();
   connection_ = FileDescriptor();
-  return SteadyClock().now() - frozen_at_;
+  Result<void> done;
+  for (const auto& port : std::exchange(ports_, {})) {
+    port->committed = true;
+    auto goes_on = port->continue_with ? port->continue_with() : Result<void>();
+    if (done) done = std::move(goes_on);
+  }
+  return done ? Result<Duration>(SteadyClock().now() - frozen_at_) : pass_on(std::move(done));
 }
 
 void Inheritance::give_up() noexcept {
@@ -111,7 +116,7 @@ Result<FileDescriptor> connect_to(const std::string& path) {
 }
 
 /// Asks for what there is, and reads it.
-Result<void> ask(Inheritance& inheritance, FileDescriptor connection, const std::string& path) {
+Result<void> ask(Inheritance& inheritance, TakenDevices& devices, FileDescriptor connection, const std::string& path) {
   // If that fails, the other end may have said why before it has closed the connection.
   static_cast<void>(send(connection.get(), message("hello")));
   auto program = receive(connection.get(), "program");
@@ -128,11 +133,15 @@ Result<void> ask(Inheritance& inheritance, FileDescriptor connection, const std:
   if (!count) return tl::unexpected<Error>(count.error());
   if (program->descriptors.size() != 1) return malformed("there is no listening socket");
   std::vector<std::shared_ptr<TakenPort>> ports;
+  devices.clear();
   for (std::uint64_t i = 0; i < *count; ++i) {
     auto received = receive(connection.get(), "port");
     if (!received) return pass_on(std::move(received));
     auto record = read_port(std::move(received->json), std::move(received->descriptors));
     if (!record) return pass_on(std::move(record));
+    auto device = read_device(*record);
+    if (!device) return pass_on(std::move(device));
+    if (*device) devices.add(**std::move(device));
     ports.push_back(std::make_shared<TakenPort>());
     ports.back()->record = *std::move(record);
   }
@@ -151,7 +160,9 @@ Takeover& Takeover::operator=(Takeover&& other) noexcept {
 }
 
 Takeover::~Takeover() {
-  if (context_ != nullptr && context_->is_own()) handover::inheritance(*context_).give_up();
+  if (context_ == nullptr || !context_->is_own()) return;
+  handover::inheritance(*context_).give_up();
+  taken_devices(*context_).clear();
 }
 
 Result<std::optional<Takeover>> Takeover::begin(Context& context, const std::string& socket) {
@@ -161,7 +172,8 @@ Result<std::optional<Takeover>> Takeover::begin(Context& context, const std::str
   auto connection = handover::connect_to(socket);
   if (!connection) return pass_on(std::move(connection));
   if (!*connection) return std::optional<Takeover>();
-  if (auto asked = handover::ask(inheritance, *std::move(connection), socket); !asked) return pass_on(std::move(asked));
+  if (auto asked = handover::ask(inheritance, taken_devices(*context.state()), *std::move(connection), socket); !asked)
+    return pass_on(std::move(asked));
   return std::optional<Takeover>(Takeover(context.state()));
 }
 
@@ -169,6 +181,7 @@ Result<void> Takeover::finish() {
   if (context_ == nullptr) return fail(ErrorCode::bad_state, "this Takeover was moved from");
   const auto stood = handover::inheritance(*context_).finish();
   if (!stood) return tl::unexpected<Error>(stood.error());
+  taken_devices(*context_).clear();
   context_->log(LogLevel::info, fmt::format("took the ports over; their queues stood still for {:.0f} us",
                                             std::chrono::duration<double, std::micro>(*stood).count()));
   return {};

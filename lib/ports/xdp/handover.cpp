@@ -90,10 +90,7 @@ Result<std::vector<handover::QueueRecord>> XdpPort::freeze() {
   if (taken_memory_ == nullptr) {
     for (std::uint16_t queue = 0; queue < config().tx_queues(); ++queue) {
       auto mbufs = lend(config().tx[queue].ring);
-      if (!mbufs) {
-        thaw();
-        return pass_on(std::move(mbufs));
-      }
+      if (!mbufs) return pass_on(std::move(mbufs));
       lent_.push_back(*std::move(mbufs));
     }
   }
@@ -112,10 +109,11 @@ Result<std::vector<handover::QueueRecord>> XdpPort::freeze() {
   return queues;
 }
 
-void XdpPort::thaw() noexcept {
+bool XdpPort::thaw() noexcept {
   for (const std::vector<Mbuf*>& mbufs : std::exchange(lent_, {})) {
     for (Mbuf* const mbuf : mbufs) MbufAccess::pool(*mbuf).put({&mbuf, 1});
   }
+  return false;
 }
 
 void XdpPort::leave() noexcept {

@@ -80,7 +80,7 @@ class XdpPort final : public ports::SoftwarePort, private PortFacts, private han
   // To another program, and from one: handover.cpp.
   [[nodiscard]] Result<Offer> describe() override;
   [[nodiscard]] Result<std::vector<handover::QueueRecord>> freeze() override;
-  void thaw() noexcept override;
+  bool thaw() noexcept override;
   void leave() noexcept override;
   /// At most so many mbufs for a successor to send from. Error no_memory.
   [[nodiscard]] Result<std::vector<Mbuf*>> lend(std::uint32_t most) const;
