@@ -83,18 +83,20 @@ template <class Registers>
 
 // [I-BSIZE] [I-DESCTYPE] [I-RDH] Linux, igb_main.c, igb_configure_rx_ring: disable, base, length, head and tail 0, then
 // SRRCTL; igbvf, netdev.c, igbvf_configure_rx, does the same.
-/// Programs a receive queue and enables it. RDT may be written once the card reports the queue enabled.
-/// Errors: device_removed, device_fault.
+/// Programs a receive queue and enables it. RDT may be written once the card reports the queue enabled. `keeps_tail`:
+/// it has a position in the ring, all of whose descriptors have buffers. A card of QEMU's that waits for descriptors
+/// loses the frame that waits, uncounted, when the tail of a queue is written that is not enabled (igb_core.c,
+/// igb_set_rdt). Errors: device_removed, device_fault.
 template <class Registers>
 [[nodiscard]] Result<void> program_rx_ring(const Card<Registers>& card, std::uint32_t queue, const Ring& ring,
-                                           const RxQueueFormat& wanted) {
+                                           const RxQueueFormat& wanted, bool keeps_tail = false) {
   write_register<reg::RXDCTL>(card, card.first_queue + queue, {});
   write_register<reg::RDBAL>(card, card.first_queue + queue, reg::RDBAL::Value(static_cast<std::uint32_t>(ring.iova)));
   write_register<reg::RDBAH>(card, card.first_queue + queue,
                              reg::RDBAH::Value(static_cast<std::uint32_t>(ring.iova >> 32)));
   write_register<reg::RDLEN>(card, card.first_queue + queue, reg::RDLEN::LEN(ring.bytes() / reg::kDescriptorBytes));
   write_register<reg::RDH>(card, card.first_queue + queue, {});
-  write_register<reg::RDT>(card, card.first_queue + queue, {});
+  if (!keeps_tail) write_register<reg::RDT>(card, card.first_queue + queue, {});
   const reg::SRRCTL::Setting format = descriptor_format(wanted);
   write_register<reg::SRRCTL>(card, card.first_queue + queue, wanted.drop ? format | reg::SRRCTL::DROP_EN : format);
   if (auto checked = check_rx_ring(card, queue, ring, format); !checked) return checked;
@@ -240,14 +242,15 @@ template <class Registers>
 }
 
 // Linux, igb_xsk.c, igb_txrx_ring_enable, programs it as after a reset.
-/// Programs and enables one queue while others run, and hands it its ring. Errors: device_removed, device_fault,
-/// timeout.
+/// Programs and enables one queue while others run, and hands it its ring. `keeps_tail`: see program_rx_ring. Errors:
+/// device_removed, device_fault, timeout.
 template <class Registers>
 [[nodiscard]] Result<void> start_queue(const Card<Registers>& card, QueueId queue, QueueSet& queues,
-                                       const RingMemory& rings, const PlacedQueues& config) {
+                                       const RingMemory& rings, const PlacedQueues& config, bool keeps_tail = false) {
   const std::uint16_t index = queue.index;
-  auto started = queue.receives() ? program_rx_ring(card, index, rings.rx(index), rx_format(config.rx[index]))
-                                  : program_tx_ring(card, index, rings.tx(index), tx_thresholds(config.tx[index]));
+  auto started = queue.receives()
+                     ? program_rx_ring(card, index, rings.rx(index), rx_format(config.rx[index]), keeps_tail)
+                     : program_tx_ring(card, index, rings.tx(index), tx_thresholds(config.tx[index]));
   if (started) started = queue.receives() ? wait_rx_enabled(card, queue.index) : wait_tx_enabled(card, queue.index);
   if (started && queue.receives()) started = arm_rx_ring(card, queues, queue.index);
   return started ? flush_registers(card) : started;

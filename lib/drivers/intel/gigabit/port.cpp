@@ -49,6 +49,10 @@ Result<void> GigabitPort::take_card() {
 }
 
 Result<void> GigabitPort::halt() {
+  if (!has_card_) {
+    dma_ended_ = true;  // of this program's memory
+    return {};
+  }
   mask_interrupts();
   auto ended = end_dma();
   statistics_.accumulate();
@@ -203,10 +207,12 @@ Result<void> GigabitPort::release(bool failed) {
   if (card().asleep) {
     if (auto awake = wake_up(); !awake && !std::exchange(failed, true)) result = awake;
   }
-  statistics_.accumulate();
-  before_reset();
+  if (has_card_) {
+    statistics_.accumulate();
+    before_reset();
+  }
   card().asleep = false;
-  if (!failed) {
+  if (!failed && has_card_) {
     result = reset();
     if (result) {
       restore();

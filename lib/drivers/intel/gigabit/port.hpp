@@ -87,6 +87,7 @@ class GigabitPort : public intel::QueuePort,
 
   /// First steps of `bring_up`: maps the registers, resets the card, checks its NVM and reads its address.
   [[nodiscard]] Result<void> take_card();
+  void use_permanent_mac(const MacAddress& mac) noexcept { permanent_mac_ = mac; }
   [[nodiscard]] bool may_transmit() const override;
   /// A part of the self-test: `test_vector` with a vector, if the device has one.
   [[nodiscard]] Result<SelfTestResult> test_messages();
@@ -107,6 +108,7 @@ class GigabitPort : public intel::QueuePort,
   std::unique_ptr<Device> device_;
   CardStatistics statistics_;
   bool dma_ended_ = true;  // false while DMA may be going on
+  bool has_card_ = true;   // false: another program has it, and nothing of it is written or closed
 
  private:
   /// Ends the card's DMA, then disables bus mastering in its PCI command register. Needs the queues closed.

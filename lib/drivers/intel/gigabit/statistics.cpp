@@ -60,7 +60,7 @@ void CardStatistics::update_locked() {
 // Reads all counters once to clear them, since hardware does not initialise them: 82575 manual, p. 416; Linux,
 // e1000_82575.c, igb_clear_hw_cntrs_82575.
 void CardStatistics::attach(const hw::gigabit::Registers& regs, std::span<const std::string_view> unread,
-                            std::uint32_t drop_counters) {
+                            std::uint32_t drop_counters, Before before) {
   const std::lock_guard lock(mutex_);
   regs_ = regs;
   queues_ = std::min(drop_counters, kMaxQueues);
@@ -68,7 +68,7 @@ void CardStatistics::attach(const hw::gigabit::Registers& regs, std::span<const 
     unread_[i] = std::find(unread.begin(), unread.end(), counters_[i].name) != unread.end();
   }
   attached_ = true;
-  static_cast<void>(read());
+  if (before == Before::discarded) static_cast<void>(read());
 }
 
 void CardStatistics::accumulate() {

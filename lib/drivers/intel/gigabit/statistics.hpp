@@ -145,10 +145,12 @@ class CardStatistics {
         unread_(counters.size(), false),
         total_{.card = std::vector<std::uint64_t>(counters.size())} {}
 
-  /// Starts to count and discards what the registers hold from before. `unread`: names of counters that the card must
-  /// not read. `drop_counters`: queues whose dropped frames the card counts (RQDPC).
-  void attach(const hw::gigabit::Registers& regs, std::span<const std::string_view> unread,
-              std::uint32_t drop_counters);
+  /// What the registers hold from before.
+  enum class Before : std::uint8_t { discarded, counts };
+  /// Starts to count. `unread`: names of counters that the card must not read. `drop_counters`: queues whose dropped
+  /// frames the card counts (RQDPC).
+  void attach(const hw::gigabit::Registers& regs, std::span<const std::string_view> unread, std::uint32_t drop_counters,
+              Before before = Before::discarded);
   /// [E-RQDPC] Whether the drops of queues are cleared by a write. Call it before `attach`.
   void clear_drops_by_write(bool needed) noexcept { drops_need_write_ = needed; }
   /// Adds what the registers hold now. Adds nothing if the card was removed.

@@ -22,7 +22,7 @@ bool frames_may_wait(const PlacedQueues& config) {
   return std::any_of(config.rx.begin(), config.rx.end(), [](const PlacedRxQueue& queue) { return !queue.drops; });
 }
 
-PortInfo describe(Device& device, const hw::igb::CardTraits& card, std::uint16_t index) {
+PortInfo port_info(Device& device, const hw::igb::CardTraits& card, std::uint16_t index) {
   PortLimits limits = intel::queue_limits(card.queues, max_mtu(card));
   limits.max_rx_frame = card.max_frame - kFcsBytes;
   limits.packet_buffers = packet_buffer_limits(card);
@@ -47,7 +47,7 @@ PortInfo describe(Device& device, const hw::igb::CardTraits& card, std::uint16_t
 
 IgbPort::IgbPort(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device,
                  const hw::igb::CardTraits& traits, std::uint16_t index)
-    : GigabitPort(context, std::move(device), describe(*device, traits, index), intel::kAdvancedTx, kCardCounters),
+    : GigabitPort(context, std::move(device), port_info(*device, traits, index), intel::kAdvancedTx, kCardCounters),
       card_{{{.regs = {}, .context = std::move(context), .name = device_->name()}, family_of(traits), device_.get()},
             &traits} {
   queues()->allow_sleeping(device_->interrupt_vectors());
@@ -78,7 +78,7 @@ intel::QueueRegisters IgbPort::queue_window() const {
 }
 
 Result<void> IgbPort::bring_up() {
-  if (auto taken = take_card(); !taken) return taken;
+  if (auto taken = is_shared() ? share_card() : take_card(); !taken) return taken;
   list_capabilities();
   exchange_registers(queue_window());
   return flush_registers(card_);
@@ -93,6 +93,7 @@ bool IgbPort::is_same_card(const PciIdentity& other) const noexcept {
 // Every start begins with a reset, since only a reset undoes the end of DMA. The order follows Linux, igb_main.c,
 // igb_reset, then igb_configure. The link is started first, since it takes longest.
 Result<void> IgbPort::start() {
+  if (const auto from = find_taken(); from != nullptr) return take_over(from);
   statistics_.accumulate();
   clock_.suspend();
   if (auto reset = reset_card(card_); !reset) return reset;
@@ -105,12 +106,7 @@ Result<void> IgbPort::start() {
   // Linux, igb_main.c, igb_cache_ring_register: the first queues belong to the functions.
   card_.first_queue = functions_.count();
   exchange_registers(queue_window());
-  statistics_.use_queues(card_.first_queue, functions_.enabled() ? 1 : card_.traits->queues);
-  // The frames of virtual functions are among those that the card counts, and not among those delivered to the port.
-  if (!functions_.enabled()) {
-    statistics_.begin_receive(queues()->taken(), frames_may_wait(config()),
-                              [this] { return queues()->delivered(queue_registers(), card_.clock()); });
-  }
+  begin_receive();
   enable_interrupts(card_, *queues(), config().rx_queues());
   dma_ended_ = false;
   if (auto mastering = device_->set_bus_master(true); !mastering) return mastering;
@@ -121,6 +117,14 @@ Result<void> IgbPort::start() {
   if (auto armed = arm_rx_rings(card_, *queues(), config().rx_queues()); !armed) return armed;
   functions_.announce();
   return flush_registers(card_);
+}
+
+// The frames of virtual functions are among those that the card counts, and not among those delivered to the port.
+void IgbPort::begin_receive() {
+  statistics_.use_queues(card_.first_queue, functions_.enabled() ? 1 : card_.traits->queues);
+  if (functions_.enabled()) return;
+  statistics_.begin_receive(queues()->taken(), frames_may_wait(config()),
+                            [this] { return queues()->delivered(queue_registers(), card_.clock()); });
 }
 
 Result<void> IgbPort::halt_queue(QueueId queue) {
@@ -134,7 +138,7 @@ Result<void> IgbPort::start_queue(QueueId queue) {
 }
 
 Result<void> IgbPort::halt() {
-  functions_.stop();
+  if (has_card_) functions_.stop();
   return GigabitPort::halt();
 }
 

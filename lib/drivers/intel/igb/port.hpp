@@ -19,6 +19,7 @@
 #include "drivers/intel/igb/queue_setup.hpp"
 #include "drivers/intel/igb/statistics.hpp"
 #include "drivers/intel/queue/queue_port.hpp"
+#include "net/handover/port_handover.hpp"
 #include "pollux/device/device.hpp"
 #include "pollux/net/port_driver.hpp"
 #include "pollux/net/register_dump.hpp"
@@ -29,7 +30,7 @@ namespace pollux::drivers::igb {
 [[nodiscard]] SettingSet supported_settings(Device& device, const hw::igb::CardTraits& card);
 
 /// A port of an 82576. Controls the card with the functions of the other files in this folder.
-class IgbPort final : public gigabit::GigabitPort, private RegisterDump {
+class IgbPort final : public gigabit::GigabitPort, private RegisterDump, private handover::PortHandover {
  public:
   /// Brings the card up. Errors: see probe.
   [[nodiscard]] static Result<std::unique_ptr<PortDriver>> open(const std::shared_ptr<ContextState>& context,
@@ -73,10 +74,15 @@ class IgbPort final : public gigabit::GigabitPort, private RegisterDump {
   void mask_interrupts() override { igb::mask_interrupts(card_); }
   [[nodiscard]] Result<void> quiesce() override;
   void clear_filters() override { igb::clear_filters(card_); }
-  void attach_counters() override {
+  void attach_counters() override { attach_to_counters(gigabit::CardStatistics::Before::discarded); }
+  void attach_to_counters(gigabit::CardStatistics::Before before) {
     statistics_.clear_drops_by_write(card_.traits->errata.drops_need_write);
-    statistics_.attach(card_.regs, card_.traits->unread_counters, card_.traits->queues);
+    statistics_.attach(card_.regs, card_.traits->unread_counters, card_.traits->queues, before);
   }
+  /// The port's queues are those of the card from `first_queue` on, and it receives from now on.
+  void begin_receive();
+  /// What else than registers follows from settings that `apply` writes.
+  void follow_settings(const Settings& settings);
   [[nodiscard]] std::uint32_t receive_buffer(const Settings& settings) const override {
     return packet_buffers_.receive_bytes(settings.packet_buffers);
   }
@@ -86,6 +92,21 @@ class IgbPort final : public gigabit::GigabitPort, private RegisterDump {
   [[nodiscard]] Result<void> check_self_test() const override;
   [[nodiscard]] std::vector<SelfTestStep> self_test_parts() override;
   [[nodiscard]] SelfTestResult test_vector(int event) override;
+
+  // PortHandover.
+  [[nodiscard]] Result<Offer> describe() override;
+  [[nodiscard]] Result<bool> stop_receiving() override;
+  [[nodiscard]] Result<std::vector<handover::QueueRecord>> freeze() override;
+  bool thaw() noexcept override;
+  void leave() noexcept override;
+  /// Whether another program has the card, and this one prepares itself.
+  [[nodiscard]] bool is_shared() noexcept;
+  [[nodiscard]] std::shared_ptr<handover::TakenPort> find_taken() const;
+  /// In place of `take_card`.
+  [[nodiscard]] Result<void> share_card();
+  /// In place of a start, until the other program has given the card up, and after that.
+  [[nodiscard]] Result<void> take_over(const std::shared_ptr<handover::TakenPort>& from);
+  [[nodiscard]] Result<void> continue_card();
 
   [[nodiscard]] Result<void> expect_open() const;
   /// [I-TXVLAN] Whether the card inserts the tags of frames.
@@ -110,6 +131,7 @@ class IgbPort final : public gigabit::GigabitPort, private RegisterDump {
   PacketBufferSizes packet_buffers_{card_};
   FunctionControl functions_{card_, *this, tx_rates_};
   gigabit::NvmControl nvm_{card_};
+  bool stopped_receiving_ = false;  // for a successor
 };
 
 }  // namespace pollux::drivers::igb

@@ -35,6 +35,7 @@ void IgbPort::list_capabilities() {
                                      offer<Nvm>(nvm_), offer<RegisterDump>(*this), transmit_watch(), receive_watch()}) {
     capabilities_.push_back(own);
   }
+  if (device_->handover() != nullptr) capabilities_.push_back(offer<handover::PortHandover>(*this));
   if (functions_.max_functions() != 0) capabilities_.push_back(offer<VirtualFunctions>(functions_));
 }
 
@@ -46,7 +47,7 @@ void IgbPort::append_counters(std::vector<Counter>& counters) {
 Result<Duration> IgbPort::service() {
   if (!card_.asleep && card_.regs.removed()) return fail_removed(card_.name);
   if (auto healthy = check_device(*device_); !healthy) return pass_on(std::move(healthy));
-  if (card_.asleep) return gigabit::CardStatistics::kUpdateInterval;
+  if (card_.asleep || !has_card_) return gigabit::CardStatistics::kUpdateInterval;
   if (running()) acknowledge_interrupts(card_, *queues());
   const Link now = link();
   settle_flow_control(now);
@@ -62,7 +63,7 @@ Result<Duration> IgbPort::service() {
 }
 
 std::vector<RegisterValue> IgbPort::registers() {
-  if (!expect_open()) return {};
+  if (!has_card_ || !expect_open()) return {};
   return dump_registers(card_.regs.bar(), hw::igb::registers_of(*card_.traits), kNotDumped);
 }
 

@@ -150,9 +150,16 @@ Result<void> IgbPort::check(const PlacedSettings& from, PlacedSettings& to) {
   return valid ? Result<void>() : pass_on(std::move(valid));
 }
 
+void IgbPort::follow_settings(const Settings& settings) {
+  queues()->set_longest_good(limit_bytes(card_, receive_limit(settings)));
+  queues()->let_card_insert_tags(inserts_tags(settings));
+  queues()->set_rx_format(rx_format(settings));
+}
+
 // What concerns the card of a stopped port, too, is first. RCTL is the last: it lets the card receive.
 Result<void> IgbPort::apply(const PlacedSettings* from, const PlacedSettings& to) {
   const auto changed = [&](auto... setting) { return from == nullptr || ((from->*setting != to.*setting) || ...); };
+  if (!has_card_) return {};
   if (changed(&Settings::led)) {
     if (auto shown = leds_.write(to.led); !shown) return shown;
   }

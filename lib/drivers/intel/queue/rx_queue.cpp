@@ -23,7 +23,22 @@ Result<void> take_buffers(std::span<Mbuf*> slots, const std::shared_ptr<MempoolC
   return {};
 }
 
+/// Registers whose writes have no effect.
+class Ignored final : public RemoteRegisters {
+ public:
+  std::uint32_t read32(std::uint32_t /*offset*/) noexcept override { return 0; }
+  void write32(std::uint32_t /*offset*/, std::uint32_t /*value*/) noexcept override {}
+  void flush() noexcept override {}
+};
+
 }  // namespace
+
+// The burst functions depend on the kind of registers, which stays the same.
+void IntelRxQueue::ignore_tail() noexcept {
+  static Ignored ignored;
+  const Bar bar = tail.is_remote() ? Bar(ignored, sizeof ignored_tail_) : Bar(&ignored_tail_[0], sizeof ignored_tail_);
+  tail = Doorbell(bar, 0);
+}
 
 void IntelRxQueue::setup(IntelRxQueueSetup setup) {
   detach_borrower();

@@ -82,6 +82,10 @@ class IntelRxQueue final : public RxRing {
     head_offset = rdh;
   }
 
+  /// The card has stopped the queue, and no write of its tail reaches the card until it gets another one. Needs the
+  /// gate closed.
+  void ignore_tail() noexcept;
+
   /// The format of the receive metadata of its frames from now on: one of the write-back's. Needs the gate closed.
   void set_format(RxFormat format) noexcept;
 
@@ -145,6 +149,7 @@ class IntelRxQueue final : public RxRing {
   RxFormat format_ = RxFormat::intel_advanced;
   mutable std::mutex borrower_lock_;  // for threads that read counters; only the control thread changes borrower_
   QueueBorrower* borrower_ = nullptr;
+  alignas(std::uint32_t) std::uint8_t ignored_tail_[sizeof(std::uint32_t)] = {};  // see ignore_tail
   std::vector<Mbuf*> slot_memory_;
   unsigned number_ = 0;
   std::uint64_t packets_when_armed_ = 0;
