@@ -132,6 +132,21 @@ class Guest:
         if not said.startswith("OK "):
             raise LabError(f"QEMU refused '{command}': {said}")
 
+    @contextlib.contextmanager
+    def traced(self, *events: str):
+        """What QEMU reports of these events while the block runs: a list of lines, filled at its end."""
+        log = pathlib.Path(self._work.name, "qemu-errors")
+        before, lines = log.stat().st_size, []
+        for event in events:
+            self._monitor.execute("human-monitor-command", {"command-line": f"trace-event {event} on"})
+        try:
+            yield lines
+        finally:
+            for event in events:
+                self._monitor.execute("human-monitor-command", {"command-line": f"trace-event {event} off"})
+            said = log.read_bytes()[before:].decode(errors="replace").splitlines()
+            lines += [line for line in said if any(event in line for event in events)]
+
     def read_words(self, address: int, count: int = 1) -> list[int]:
         """Words of 32 bits from a physical address, such as a card's registers."""
         said = self._monitor.execute("human-monitor-command", {"command-line": f"xp /{count}xw {address:#x}"})
