@@ -26,8 +26,9 @@ class HandoverCore;
 /// is true; what the program still holds are its own frames, which it drops. Its pools stay as they are, and it uses
 /// them for nothing else: the successor has buffers in their memory.
 ///
-/// All ports are handed over, or none. Refused are ports that are not started, and drivers that have no handover: only
-/// `xdp:` ports without a helper have one. Who may connect: the program's user, and root.
+/// All ports are handed over, or none. Refused are ports that are not started, and drivers that have no handover:
+/// `xdp:` ports without a helper have one, and igb cards of `vfio:`. Such a card ends receiving first, and this program
+/// goes on for up to 100 ms until it has taken what was received. Who may connect: the program's user, and root.
 /// Ownership: the object owns the socket, and the Context outlives it.
 /// Thread rule: one thread at a time, but neither in a port's event handler; `is_done` may be called from any thread.
 class POLLUX_API Handover {
@@ -61,8 +62,9 @@ class POLLUX_API Handover {
 ///
 /// The first start makes the other program's bursts empty, so do slow work, such as the creation of pools, before it.
 /// Do not call a burst before `finish`. A port is refused if its queues, rings, flow rules or the options of its URI
-/// differ from those that run; nothing has changed then, and the other program goes on. All else may differ, as may the
-/// programs' versions and pools.
+/// differ from those that run, one of a card if any setting but those of rings does; nothing has changed then, and the
+/// other program goes on. All else may differ, as may the programs' versions and pools. Open ports of cards before
+/// memory is allocated: it must not lie at addresses that the other program uses.
 /// Ownership: the Context outlives it. Thread rule: one thread at a time.
 class POLLUX_API Takeover {
  public:

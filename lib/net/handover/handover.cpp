@@ -54,6 +54,8 @@ class HandoverCore final : public ControlTask {
   /// The next message of the successor; empty if there is none. Without a "message" if it is none of these.
   [[nodiscard]] std::optional<handover::Json> next_message();
   void drop_client(std::string_view why);
+  /// The ports that were offered go on.
+  void take_back();
   void refuse(int socket, const Error& why) {
     static_cast<void>(handover::send(socket, handover::refusal(why)));
     context_.log(LogLevel::warning, fmt::format("a handover is refused: {}", why.message()));
@@ -113,6 +115,7 @@ void HandoverCore::close() {
   const std::lock_guard lock(mutex_);
   context_.state()->scheduler().remove(task_);
   client_ = {};
+  take_back();
   if (listener_ && !is_done()) remove_socket(path_, file_);
   if (!is_done()) close_listener(std::move(listener_));
 }
@@ -165,14 +168,17 @@ std::optional<handover::Json> HandoverCore::next_message() {
   return json ? *std::move(json) : handover::Json{{"message", "garbage"}};
 }
 
-void HandoverCore::drop_client(std::string_view why) {
-  client_ = {};
+void HandoverCore::take_back() {
   draining_since_.reset();
-  for (const auto& core : offered_) {
+  for (const auto& core : std::exchange(offered_, {})) {
     const auto lock = core->lock();
     if (!core->is_retired()) core->machine().thaw_handover();
   }
-  offered_.clear();
+}
+
+void HandoverCore::drop_client(std::string_view why) {
+  client_ = {};
+  take_back();
   context_.log(LogLevel::warning, fmt::format("a handover has ended, and the ports go on: {}", why));
 }
 

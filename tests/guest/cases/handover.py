@@ -5,13 +5,12 @@ import contextlib
 import threading
 
 from cases.access_modes import in_every_access_mode
-from cases.boots import A, B
+from cases.boots import A, B, LAB
 from pollux_lab import frames, traffic
-from pollux_lab.cases import Fixture, require
+from pollux_lab.cases import Fixture, case, require
 from pollux_lab.programs import Forwarder, Summary
 
 TIMES = 4
-COUNT = 30_000
 SOCKET = "/run/handover/socket"
 # QEMU's names. Its igb reports the events of e1000e, whose code it shares.
 RESETS = ("e1000e_core_ctrl_sw_reset", "e1000e_core_ctrl_phy_reset", "e1000e_cb_qdev_reset_hold")
@@ -53,8 +52,17 @@ def successor(fixture: Fixture, number: int, options: str = "") -> Forwarder:
     return fixture.l2fwd(A, B, options=f"--mbufs 2048 --hand-over {SOCKET} {options}", name=f"l2fwd{number}")
 
 
+@case(LAB)
+def a_successor_takes_running_cards_on_the_distributions_kernel(fixture: Fixture) -> None:
+    replace(fixture)
+
+
 @in_every_access_mode()
 def a_successor_takes_running_cards(fixture: Fixture) -> None:
+    replace(fixture)
+
+
+def replace(fixture: Fixture) -> None:
     fixture.bind(A, B)
     fixture.guest.check("mkdir -p -m 0700 /run/handover")
     summaries: list[Summary] = []
