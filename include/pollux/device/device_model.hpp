@@ -149,6 +149,8 @@ struct LinkSignal {
   bool busy = false;                           ///< the PHY has not finished its part of the negotiation
   Crossover crossover = Crossover::automatic;  ///< for 10 and 100 Mb/s, too
   Role role = Role::automatic;                 ///< at 1000 Mb/s
+  /// Energy Efficient Ethernet that the PHY advertises, in the format of register 7.60 of IEEE 802.3.
+  std::uint16_t efficient = 0;
 
   [[nodiscard]] bool operator==(const LinkSignal&) const = default;
 };

@@ -213,6 +213,12 @@ std::uint64_t StampLatches::read_tx() const {
   return clock_.unwrapped(std::uint64_t{card_.regs.read<reg::TXSTMPH>().raw()} << 32 | low);
 }
 
+// [I-LATENCY] Linux, igb_ptp.c, igb_ptp_tx_hwtstamp and igb_ptp_rx_rgtstamp.
+Duration StampLatches::at_speed(const std::array<std::uint16_t, 3>& latency) const {
+  const std::uint32_t speed = card_.regs.read<reg::STATUS>().get(reg::STATUS::SPEED);
+  return Duration(latency[std::min<std::size_t>(speed, latency.size() - 1)]);
+}
+
 Result<std::optional<RxFrameStamp>> StampLatches::take_rx_stamp() {
   if (auto runs = expect_running(); !runs) return pass_on(std::move(runs));
   if (!rx_valid()) return std::nullopt;
@@ -223,7 +229,7 @@ Result<std::optional<RxFrameStamp>> StampLatches::take_rx_stamp() {
   if (card_.regs.removed()) return fail_removed(card_.name);
   rx_.seen_at = std::nullopt;
   ++rx_.taken;
-  RxFrameStamp stamp{.time = clock_.time_of(counter),
+  RxFrameStamp stamp{.time = clock_.time_of(counter) - at_speed(card_.traits->clock.latency.received),
                      .sequence = static_cast<std::uint16_t>((high >> 24 & 0xFF) | (high >> 8 & 0xFF00))};
   const std::uint64_t source = std::uint64_t{high & 0xFFFF} << 32 | low;
   for (unsigned i = 0; i < stamp.source.size(); ++i) stamp.source[i] = static_cast<std::uint8_t>(source >> 8 * i);
@@ -237,7 +243,7 @@ Result<std::optional<Time>> StampLatches::take_tx_stamp() {
   if (card_.regs.removed()) return fail_removed(card_.name);
   tx_.seen_at = std::nullopt;
   ++tx_.taken;
-  return clock_.time_of(counter);
+  return clock_.time_of(counter) + at_speed(card_.traits->clock.latency.sent);
 }
 
 void StampLatches::release() {

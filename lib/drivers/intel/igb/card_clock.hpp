@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -83,6 +84,8 @@ class StampLatches final : public FrameStamps {
   [[nodiscard]] bool tx_valid() const { return card_.regs.read<reg::TSYNCTXCTL>().has(reg::TSYNCTXCTL::VALID); }
   [[nodiscard]] std::uint64_t read_rx() const;
   [[nodiscard]] std::uint64_t read_tx() const;
+  /// Of `latency`, that at the link's speed.
+  [[nodiscard]] Duration at_speed(const std::array<std::uint16_t, 3>& latency) const;
   void release();
   [[nodiscard]] bool has_waited(Latch& latch, bool valid) const;
 

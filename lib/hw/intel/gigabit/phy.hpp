@@ -141,6 +141,33 @@ enum class LowPower : std::uint8_t { phy, phpm };
 /// How the PHY measures its cable: by the gains of its amplifiers, in a register with metres, or in no known way.
 enum class CableMeasure : std::uint8_t { gains, metres, none };
 
+/// How registers beyond clause 22 are reached. Linux igb, e1000_82575.c, igb_read_emi_reg; e1000_i210.c,
+/// igb_read_xmdio_reg.
+enum class Extended : std::uint8_t {
+  none,
+  emi,  ///< the address in register 16, the value in register 17
+  mmd,  ///< registers 13 and 14, as in annex 22D of IEEE 802.3
+};
+// Registers 13 and 14: the device and what register 14 is, its address or the value.
+inline constexpr std::uint32_t kMmdControl = 13;
+inline constexpr std::uint32_t kMmdData = 14;
+inline constexpr std::uint16_t kMmdDevice = 0x001F;
+inline constexpr std::uint16_t kMmdIsValue = 0x4000;
+inline constexpr std::uint32_t kEmiAddress = 16;
+inline constexpr std::uint32_t kEmiData = 17;
+/// The link partner's Energy Efficient Ethernet (igb_ethtool.c, igb_get_eee): EMI's address, or device and register.
+inline constexpr std::uint16_t kEmiPartnerEee = 0x040F;
+inline constexpr std::uint16_t kMmdPartnerEeeDevice = 7;
+inline constexpr std::uint16_t kMmdPartnerEee = 61;
+inline constexpr std::uint16_t kEee100 = 0x0002;
+inline constexpr std::uint16_t kEee1000 = 0x0004;
+
+/// [E-PLL] A register of another page that has these bits while the PHY's PLL is not configured. Linux igb,
+/// e1000_i210.h, E1000_PHY_PLL_FREQ_PAGE, E1000_PHY_PLL_FREQ_REG and E1000_PHY_PLL_UNCONF.
+inline constexpr std::uint32_t kPllPage = 0xFC;
+inline constexpr std::uint32_t kPllFrequency = 14;
+inline constexpr std::uint16_t kPllUnset = 0x00FF;
+
 /// What a PHY has beyond clause 22.
 enum class Kind : std::uint8_t {
   described,  ///< what PhyTraits says
@@ -164,6 +191,8 @@ struct PhyTraits {
   /// A register that is written before a loopback, and its value. Register 0: none.
   std::uint32_t loopback_number = 0;
   std::uint16_t loopback_value = 0;
+  Extended extended = Extended::none;
+  bool pll_may_fail = false;  ///< [E-PLL]
   /// The registers that answer reads and writes, a bit each: QEMU, igb_core.c, igb_phy_regcap.
   std::uint32_t readable = 0x020F87FF;
   std::uint32_t writable = 0x82050291;

@@ -43,6 +43,13 @@ enum class ClockFormat : std::uint8_t {
   seconds,      ///< SYSTIMH has seconds, SYSTIML the nanoseconds of one
 };
 
+/// How many nanoseconds before the wire a frame is stamped when it is sent, and how many after it when it is received,
+/// at 10, 100 and 1000 Mb/s. [I-LATENCY] Linux, igb.h, IGB_I210_TX_LATENCY_10 and so on.
+struct StampLatency {
+  std::array<std::uint16_t, 3> sent{};
+  std::array<std::uint16_t, 3> received{};
+};
+
 /// The clock. A card with the format `parts` adds `increment` of TIMINCA in every `tick`; the others add `tick` ns and
 /// TIMINCA * 2^-32 ns, whose highest bit is the sign. Linux, igb_ptp.c, INCVALUE_82576, INCPERIOD_82576,
 /// igb_ptp_adjfine_82580 and igb_ptp_init.
@@ -52,6 +59,7 @@ struct ClockTraits {
   std::uint32_t increment = 16U << 19;           ///< at the oscillator's own frequency
   std::uint32_t max_increment = (1U << 24) - 1;  ///< TIMINCA.VALUE has 24 bits
   std::chrono::nanoseconds tick{16};
+  StampLatency latency = {};
 };
 
 /// RXPBS and TXPBS. On cards whose sizes are not adjustable, the registers have codes or further fields, and software
@@ -76,9 +84,10 @@ struct CardTraits {
   std::string_view name;
   intel::Subsystem subsystem = {};  ///< of a row for one maker's cards
   Media media = Media::copper;
-  std::uint16_t queues = kRxQueues;  ///< receive queues, and as many transmit queues
-  std::uint16_t pools = kPools;      ///< pool n has the queues n and n + pools; 1: the card has no pools
-  std::uint32_t ivar_distance = 8;   ///< IVAR has the vectors of a queue and of the one so far behind it
+  std::uint16_t queues = kRxQueues;           ///< receive queues, and as many transmit queues
+  std::uint16_t queue_registers = kRxQueues;  ///< queues that have registers: Linux, igb_ethtool.c, reg_test_i210
+  std::uint16_t pools = kPools;               ///< pool n has the queues n and n + pools; 1: the card has no pools
+  std::uint32_t ivar_distance = 8;            ///< IVAR has the vectors of a queue and of the one so far behind it
   std::uint32_t msix_vectors = kMsixVectors;
   std::uint32_t exact_addresses = kExactAddresses;  ///< RAL and RAH; index 0 is the port's own
   std::uint32_t pool_vlans = 32;                    ///< VLVF
@@ -117,8 +126,9 @@ inline constexpr phy::PhyTraits kI350Phy{
     .addressed_by_mdic = false,
     .loopback_number = 19,
     .loopback_value = 0x8041,
-    .readable = 0x844C87FF,
-    .writable = 0x004C0291};
+    .extended = phy::Extended::emi,
+    .readable = 0x844F87FF,
+    .writable = 0x004F0291};
 
 /// The I210's PHY, which the I211 has, too. Linux, e1000_phy.c, igb_copper_link_setup_m88_gen2, igb_get_phy_info_m88,
 /// and e1000_i210.h and e1000_phy.h, GS40G_PAGE_SELECT.
@@ -131,6 +141,7 @@ inline constexpr phy::PhyTraits kI210Phy{.id = 0x01410C00,
                                          .cable = phy::CableMeasure::none,
                                          .addressed_by_mdic = false,
                                          .settings_need_reset = true,
+                                         .extended = phy::Extended::mmd,
                                          .readable = 0x007FE7FF,
                                          .writable = 0x00756291};
 
@@ -142,6 +153,7 @@ inline constexpr phy::PhyTraits kI210Phy{.id = 0x01410C00,
           .name = name,
           .media = media,
           .queues = 8,
+          .queue_registers = 8,
           .ivar_distance = 1,
           .exact_addresses = 32,
           .receive_buffer = 36 * 1024,
@@ -168,10 +180,11 @@ inline constexpr phy::PhyTraits kI210Phy{.id = 0x01410C00,
 }
 
 /// I210 and I211: 4 queues and no pools, 16 addresses, a flash or the iNVM alone (e1000_i210.c). RQDPC: igb_main.c,
-/// igb_update_stats. The I211 has two queues (igb_main.c, igb_get_max_rss_queues).
+/// igb_update_stats. The I211 has two queues (igb_main.c, igb_get_max_rss_queues), but registers of four.
 [[nodiscard]] constexpr CardTraits i210(std::uint16_t id, std::string_view name, Media media = Media::copper) noexcept {
   CardTraits card = i350(id, name, media);
   card.queues = 4;
+  card.queue_registers = 4;
   card.pools = 1;
   card.msix_vectors = 5;
   card.exact_addresses = 16;
@@ -182,6 +195,7 @@ inline constexpr phy::PhyTraits kI210Phy{.id = 0x01410C00,
   card.errata = {.drops_need_write = true, .swaps_looped_tags = true};
   card.filters.low_queues = 4;
   card.clock.format = ClockFormat::seconds;
+  card.clock.latency = {.sent = {9542, 1024, 178}, .received = {20662, 2213, 448}};
   card.phy = kI210Phy;
   card.nvm = {.alternate_mac_pointer = std::nullopt, .storage = nvm::Storage::flash, .size = 3};
   card.features.nvm_pins = false;
@@ -190,12 +204,14 @@ inline constexpr phy::PhyTraits kI210Phy{.id = 0x01410C00,
 [[nodiscard]] constexpr CardTraits flashless(CardTraits card) noexcept {
   card.nvm.storage = nvm::Storage::one_time;
   card.phy.reports_configuration = false;  // e1000_i210.c, igb_get_cfg_done_i210
+  card.phy.pll_may_fail = true;            // igb_init_hw_i210
   return card;
 }
 [[nodiscard]] constexpr CardTraits i211(std::uint16_t id) noexcept {
   CardTraits card = flashless(i210(id, "I211"));
   card.queues = 2;
   card.filters.low_queues = 2;
+  card.clock.latency = {};  // igb_ptp.c, igb_ptp_rx_rgtstamp: of the I210 alone
   return card;
 }
 

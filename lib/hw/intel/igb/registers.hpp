@@ -47,7 +47,7 @@ inline constexpr auto kRegisters = detail::join(
 [[nodiscard]] constexpr std::uint32_t count_of(const RegisterInfo& info, const CardTraits& card) noexcept {
   if (info.name == "RAL" || info.name == "RAH") return card.exact_addresses;
   const bool of_queues = info.group == "receive" || info.group == "transmit";
-  return of_queues && info.stride.count == kRxQueues ? card.queues : info.stride.count;
+  return of_queues && info.stride.count == kRxQueues ? card.queue_registers : info.stride.count;
 }
 
 /// The registers of a card.

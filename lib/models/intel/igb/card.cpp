@@ -68,6 +68,10 @@ Card::Card(CardOptions options)
       phy_.apply_power();
     });
   }
+  // [E-PLL] Its PLL is configured, unless a test says otherwise.
+  if (traits_.phy.pll_may_fail) {
+    phy_.set_on_other_page(hw::phy::kPllPage << hw::phy::kPageShift | hw::phy::kPllFrequency, 0);
+  }
   registers_.on_write<hw::PVTCTRL>([this](std::uint32_t number, std::uint32_t value) {
     if (has_function(number) && hw::PVTCTRL::Value(value).has(hw::PVTCTRL::RST)) reset_function(number);
   });

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "models/intel/igb/clocks.hpp"
 
+#include <algorithm>
+
 #include "models/intel/igb/filter.hpp"
 
 namespace pollux::models::igb {
@@ -100,8 +102,14 @@ constexpr unsigned kNanosecondBits = 40;
 
 }  // namespace
 
-std::uint64_t TimeSync::now() const {
-  const std::uint64_t value = clock();
+std::uint64_t TimeSync::at_speed(const std::array<std::uint16_t, 3>& latency) const {
+  const std::uint32_t speed = hw::STATUS::Value(registers_.read(hw::STATUS::offset(0))).get(hw::STATUS::SPEED);
+  return latency[std::min<std::size_t>(speed, latency.size() - 1)];
+}
+
+std::uint64_t TimeSync::received_now() const { return shown(clock() + at_speed(traits_.latency.received)); }
+
+std::uint64_t TimeSync::shown(std::uint64_t value) const {
   if (traits_.format == hw::ClockFormat::seconds) return value / kSecond << 32 | value % kSecond;
   return counts_parts() ? value : value & ((std::uint64_t{1} << kNanosecondBits) - 1);
 }
@@ -155,7 +163,8 @@ void TimeSync::adjust(std::uint32_t high) {
 void TimeSync::sent() {
   const hw::TSYNCTXCTL::Value control = registers_.get<hw::TSYNCTXCTL>();
   if (!control.has(hw::TSYNCTXCTL::ENABLED) || control.has(hw::TSYNCTXCTL::VALID)) return;
-  const std::uint64_t stamp = now();
+  const std::uint64_t time = clock();
+  const std::uint64_t stamp = shown(time - std::min(time, at_speed(traits_.latency.sent)));
   registers_.set<hw::TXSTMPL>(hw::TXSTMPL::Value(static_cast<std::uint32_t>(stamp)));
   registers_.set<hw::TXSTMPH>(hw::TXSTMPH::Value(static_cast<std::uint32_t>(stamp >> 32)));
   registers_.set<hw::TSYNCTXCTL>(control.with(hw::TSYNCTXCTL::VALID));
@@ -172,7 +181,7 @@ bool TimeSync::selects(std::span<const std::byte> frame, const Headers& headers)
 bool TimeSync::received(std::span<const std::byte> frame, const Headers& headers) {
   const hw::TSYNCRXCTL::Value control = registers_.get<hw::TSYNCRXCTL>();
   if (control.has(hw::TSYNCRXCTL::VALID) || !selects(frame, headers)) return false;
-  const std::uint64_t stamp = now();
+  const std::uint64_t stamp = received_now();
   registers_.set<hw::RXSTMPL>(hw::RXSTMPL::Value(static_cast<std::uint32_t>(stamp)));
   registers_.set<hw::RXSTMPH>(hw::RXSTMPH::Value(static_cast<std::uint32_t>(stamp >> 32)));
   registers_.set<hw::TSYNCRXCTL>(control.with(hw::TSYNCRXCTL::VALID));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -23,7 +24,9 @@ class TimeSync {
   /// Whether received frames like this one are stamped.
   [[nodiscard]] bool selects(std::span<const std::byte> frame, const Headers& headers) const;
   /// The clock, as its registers show it.
-  [[nodiscard]] std::uint64_t now() const;
+  [[nodiscard]] std::uint64_t now() const { return shown(clock()); }
+  /// A stamp of a frame that is received now. [I-LATENCY]
+  [[nodiscard]] std::uint64_t received_now() const;
   /// True if the received frame was stamped.
   [[nodiscard]] bool received(std::span<const std::byte> frame, const Headers& headers);
 
@@ -32,6 +35,8 @@ class TimeSync {
   void install_later_hooks();
   [[nodiscard]] bool counts_parts() const noexcept { return traits_.format == hw::ClockFormat::parts; }
   [[nodiscard]] std::uint64_t clock() const;
+  [[nodiscard]] std::uint64_t shown(std::uint64_t value) const;
+  [[nodiscard]] std::uint64_t at_speed(const std::array<std::uint16_t, 3>& latency) const;
   [[nodiscard]] std::uint64_t later_clock() const;
   void set_clock(std::uint64_t value);
   void set_registers(std::uint64_t value);

@@ -28,8 +28,21 @@ Phy::Phy(RegisterFile& registers, Timers& timers, const hw::phy::PhyTraits& trai
       configured_timer_(timers.add([this] { finish_configuration(); })),
       configuration_(initial_configuration()) {
   registers_.on_write<hw::MDIC>([this](std::uint32_t, std::uint32_t value) { start_frame(hw::MDIC::Value(value)); });
+  if (traits_.extended != mii::Extended::none) install_efficiency();
   set_defaults();
   set_dirty();
+}
+
+// EEER reports what was negotiated. Linux igb writes back what it has read (e1000_82575.c, igb_set_eee_i350).
+void Phy::install_efficiency() {
+  registers_.on_read<hw::EEER>([this](std::uint32_t) {
+    const hw::EEER::Value stored = registers_.get<hw::EEER>();
+    return (saves_energy() ? stored.with(hw::EEER::EEE_NEG) : stored).raw();
+  });
+  registers_.on_write<hw::EEER>([this](std::uint32_t, std::uint32_t value) {
+    const auto status = hw::EEER::EEE_NEG | hw::EEER::RX_LPI_STATUS | hw::EEER::TX_LPI_STATUS;
+    registers_.set<hw::EEER>(hw::EEER::Value(value).without(status));
+  });
 }
 
 void Phy::set_defaults() {
@@ -172,10 +185,21 @@ std::optional<std::uint16_t> Phy::other_register(std::uint32_t number) const {
 std::uint16_t Phy::read(std::uint32_t number) {
   if (const auto set = other_register(number)) return *set;
   if (on_other_page(number)) return 0;
+  if (traits_.extended == mii::Extended::emi && number == mii::kEmiData) return extended();
+  if (traits_.extended == mii::Extended::mmd && number == mii::kMmdData) return extended();
   if (number != mii::kStatus) return values_[number];
   const bool reported = link_up_ && !link_was_lost_;
   link_was_lost_ = false;
   return static_cast<std::uint16_t>(values_[number] | (reported ? mii::kStatusLink : 0));
+}
+
+// Of the registers beyond clause 22 the partner's Energy Efficient Ethernet alone is modelled; the others are zero.
+std::uint16_t Phy::extended() const noexcept {
+  const bool partners = traits_.extended == mii::Extended::emi
+                            ? values_[mii::kEmiAddress] == mii::kEmiPartnerEee
+                            : values_[mii::kMmdControl] == (mii::kMmdIsValue | mii::kMmdPartnerEeeDevice) &&
+                                  values_[mii::kMmdData] == mii::kMmdPartnerEee;
+  return partners && link_up_ ? partner_.efficient : std::uint16_t{0};
 }
 
 void Phy::write(std::uint32_t number, std::uint16_t value) {

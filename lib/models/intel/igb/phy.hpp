@@ -115,6 +115,8 @@ class Phy {
   [[nodiscard]] std::uint16_t read(std::uint32_t number);
   void write(std::uint32_t number, std::uint16_t value);
   void write_control(std::uint16_t value);
+  [[nodiscard]] std::uint16_t extended() const noexcept;
+  void install_efficiency();
 
   // The link, in phy_link.cpp.
   [[nodiscard]] bool has(std::uint32_t number, unsigned bits) const noexcept { return (values_[number] & bits) != 0; }
@@ -131,6 +133,7 @@ class Phy {
   void stop_negotiation();
   void stop_link();
   void negotiate();
+  [[nodiscard]] bool saves_energy() const noexcept;
   void finish_negotiation();
   void resolve();
   void detect_in_parallel();
@@ -166,6 +169,7 @@ class Phy {
   bool link_was_lost_ = false;  // the status register's link bit latches low until it is read
   bool full_duplex_ = true;
   std::uint32_t speed_ = 2;
+  std::uint16_t efficient_ = 0;  // what it advertises, from IPCNFG when the negotiation ends
   std::uint64_t early_accesses_ = 0;
   std::uint64_t other_pages_ = 0;
   std::uint64_t disturbed_sessions_ = 0;

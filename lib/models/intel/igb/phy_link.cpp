@@ -70,6 +70,7 @@ LinkSignal Phy::signal() const {
   signal.busy = signal.negotiates && timers_.running(negotiated_);
   signal.role = role();
   signal.crossover = crossover();
+  signal.efficient = efficient_;
   if (signal.negotiates) {
     signal.abilities = advertised();
     signal.gigabit_half = (advertised_gigabit() & mii::kGigabitHalf) != 0;
@@ -152,13 +153,26 @@ void Phy::stop_link() {
   drop_link();
 }
 
+/// Both ends advertise Energy Efficient Ethernet at the link's speed.
+bool Phy::saves_energy() const noexcept {
+  const unsigned mode = speed_ == 2 ? mii::kEee1000 : speed_ == 1 ? mii::kEee100 : 0U;
+  return link_up_ && full_duplex_ && (efficient_ & partner_.efficient & mode) != 0;
+}
+
 void Phy::negotiate() {
   stop_negotiation();
   drop_link();
   if (medium()) timers_.start(negotiated_, kNegotiationTime);
 }
 
+// Linux igb writes IPCNFG after it has started the negotiation (igb_main.c, igb_reset).
 void Phy::finish_negotiation() {
+  efficient_ = 0;
+  if (traits_.extended != mii::Extended::none) {
+    const hw::IPCNFG::Value chosen = registers_.get<hw::IPCNFG>();
+    efficient_ = static_cast<std::uint16_t>((chosen.has(hw::IPCNFG::EEE_100M_AN) ? mii::kEee100 : 0) |
+                                            (chosen.has(hw::IPCNFG::EEE_1G_AN) ? mii::kEee1000 : 0));
+  }
   waiting_for_partner_ = partner_.negotiates && partner_.busy;
   if (!waiting_for_partner_) resolve();
   announce();

@@ -307,7 +307,7 @@ std::span<const std::byte> Receive::as_stored(std::span<const std::byte> frame, 
   }
   if (stamp) {
     std::array<std::byte, 16> in_front{};
-    const std::uint64_t now = time_.now();
+    const std::uint64_t now = time_.received_now();
     for (unsigned i = 0; i < 8; ++i) in_front[8 + i] = static_cast<std::byte>(now >> 8 * i & 0xFF);
     scratch_.insert(scratch_.begin(), in_front.begin(), in_front.end());
   }
