@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <iosfwd>
 #include <optional>
@@ -38,6 +39,12 @@ struct Traits {
   bool ignores_rss = false;              ///< has the setting, but its device receives all on queue 0
   bool repeats_messages = false;         ///< its card sends a message again, so that a thread may wake for nothing
   bool card_receive = true;              ///< has the receive settings of an 82576's physical function
+  bool pools = true;                     ///< if so, also pools
+  bool pools_of_two = true;              ///< which may have two queues each, or say that they may not
+  bool pools_exchange = true;            ///< which send to each other
+  bool packet_buffers = true;            ///< if so, sizes of packet buffers
+  std::uint16_t queues = 16;             ///< if so, as many queues in each direction
+  double clock_deviation = 1e8;          ///< in ppb, that its clock can have
   bool forward_paths = false;            ///< moves frames between its own queues from ring to ring
   bool udp_segments = false;             ///< segments UDP packets into UDP packets
   bool own_fcs = false;                  ///< sends a frame's own check sequence, which its receiver checks

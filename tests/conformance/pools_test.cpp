@@ -61,7 +61,7 @@ class Pools : public Conformance {
   }
 };
 
-CONFORMANCE_TEST_WHERE(Pools, GetTheFramesOfTheirAddresses, traits.card_receive&& traits.two_ports()) {
+CONFORMANCE_TEST_WHERE(Pools, GetTheFramesOfTheirAddresses, traits.card_receive&& traits.pools&& traits.two_ports()) {
   start_with({.pools = {{.addresses = {address(0)}},
                         {.addresses = {address(1), address(11)}},
                         {.addresses = {address(2)}, .broadcasts = false}}});
@@ -78,7 +78,7 @@ CONFORMANCE_TEST_WHERE(Pools, GetTheFramesOfTheirAddresses, traits.card_receive&
   EXPECT_EQ(queues[2], (std::vector<Bytes>{to_2}));
 }
 
-CONFORMANCE_TEST_WHERE(Pools, GetTheFramesOfTheirVlans, traits.card_receive&& traits.two_ports()) {
+CONFORMANCE_TEST_WHERE(Pools, GetTheFramesOfTheirVlans, traits.card_receive&& traits.pools&& traits.two_ports()) {
   start_with({.pools = {{.addresses = {address(0)}, .vlans = {5}},
                         {.addresses = {address(1)}, .vlans = {5, 6}, .untagged = false},
                         {.addresses = {address(2)}}},
@@ -98,7 +98,8 @@ CONFORMANCE_TEST_WHERE(Pools, GetTheFramesOfTheirVlans, traits.card_receive&& tr
 }
 
 // A tag with VLAN 0 has a priority alone, so the frame is one without a VLAN (IEEE 802.1Q).
-CONFORMANCE_TEST_WHERE(Pools, GetFramesWithAPriorityAloneAsUntaggedOnes, traits.card_receive&& traits.two_ports()) {
+CONFORMANCE_TEST_WHERE(Pools, GetFramesWithAPriorityAloneAsUntaggedOnes,
+                       traits.card_receive&& traits.pools&& traits.two_ports()) {
   start_with({.pools = {{.addresses = {address(0)}, .vlans = {5}},
                         {.addresses = {address(1)}, .vlans = {5}, .untagged = false},
                         {.addresses = {address(2)}}},
@@ -114,7 +115,7 @@ CONFORMANCE_TEST_WHERE(Pools, GetFramesWithAPriorityAloneAsUntaggedOnes, traits.
   EXPECT_EQ(queues[2], (std::vector<Bytes>{to_all}));
 }
 
-CONFORMANCE_TEST_WHERE(Pools, GetAllGroupsWhileThePortDoes, traits.card_receive&& traits.two_ports()) {
+CONFORMANCE_TEST_WHERE(Pools, GetAllGroupsWhileThePortDoes, traits.card_receive&& traits.pools&& traits.two_ports()) {
   start_with({.pools = {{.addresses = {address(0)}}, {.addresses = {address(1)}}, {.addresses = {address(2)}}}});
   const MacAddress group{0x01, 0x00, 0x5E, 0x11, 0x22, 0x33};
   for (const bool all : {false, true, false}) {
@@ -129,7 +130,7 @@ CONFORMANCE_TEST_WHERE(Pools, GetAllGroupsWhileThePortDoes, traits.card_receive&
   }
 }
 
-CONFORMANCE_TEST_WHERE(Pools, SendToEachOther, traits.card_receive&& traits.two_ports()) {
+CONFORMANCE_TEST_WHERE(Pools, SendToEachOther, traits.card_receive&& traits.pools_exchange&& traits.two_ports()) {
   start_with({.pools = {{.addresses = {address(0)}}, {.addresses = {address(1)}}, {.addresses = {address(2)}}},
               .local_loopback = true});
   ASSERT_TRUE(test::set_promiscuous(left(), true));
@@ -195,7 +196,8 @@ class PoolsOfTwoQueues : public Pools {
 };
 
 // QEMU's card has no RSS in pools: igb_core.c, igb_rss_enabled.
-CONFORMANCE_TEST_WHERE(PoolsOfTwoQueues, SpreadFramesByRssOrAreRejected, traits.card_receive&& traits.two_ports()) {
+CONFORMANCE_TEST_WHERE(PoolsOfTwoQueues, SpreadFramesByRssOrAreRejected,
+                       traits.card_receive&& traits.pools_of_two&& traits.two_ports()) {
   const QueuePoolsConfig wanted{.pools = {{.addresses = {address(0)}, .queues = 2},
                                           {.addresses = {address(1)}},
                                           {.addresses = {address(2)}, .queues = 2}}};

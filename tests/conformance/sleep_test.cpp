@@ -115,9 +115,9 @@ CONFORMANCE_TEST_WHERE(Sleeping, AFrameWakes, traits.delivers && !traits.by_file
 
 // A thread with sixteen queues polls only those whose descriptor is readable. QEMU's card has nine vectors for them.
 CONFORMANCE_TEST_WHERE(Sleeping, EachOfManyQueuesWakes, traits.card_receive) {
-  constexpr std::uint16_t kManyQueues = 16;
+  const std::uint16_t many = traits().queues;
   constexpr std::uint32_t kFlows = 64;
-  const pollux::Settings wanted{.rx = {kManyQueues, {.ring = 64}}, .tx = {{.ring = 64}}};
+  const pollux::Settings wanted{.rx = {many, {.ring = 64}}, .tx = {{.ring = 64}}};
   start_both(wanted, wanted);
   Clock& clock = context_->clock();
   const auto interrupts = right().capability<Interrupts>();
@@ -126,9 +126,9 @@ CONFORMANCE_TEST_WHERE(Sleeping, EachOfManyQueuesWakes, traits.card_receive) {
   ASSERT_TRUE(vectors) << vectors.error().message();
   std::map<unsigned, std::uint32_t> queues_of;
   for (const unsigned vector : *vectors) ++queues_of[vector];
-  EXPECT_EQ(vectors->size(), kManyQueues);
+  EXPECT_EQ(vectors->size(), many);
   EXPECT_EQ(queues_of.count(0), 0U) << "vector 0 belongs to no queue";
-  for (const auto& [vector, queues] : queues_of) EXPECT_LE(queues, (kManyQueues - 1U) / queues_of.size() + 1) << vector;
+  for (const auto& [vector, queues] : queues_of) EXPECT_LE(queues, (many - 1U) / queues_of.size() + 1) << vector;
 
   std::uint32_t received = 0;
   DropCounter inspected("inspected");
@@ -143,14 +143,14 @@ CONFORMANCE_TEST_WHERE(Sleeping, EachOfManyQueuesWakes, traits.card_receive) {
     }
     return false;
   };
-  for (std::uint16_t queue = 0; queue < kManyQueues; ++queue) ASSERT_TRUE(sleep_again(right().rx(queue))) << queue;
+  for (std::uint16_t queue = 0; queue < many; ++queue) ASSERT_TRUE(sleep_again(right().rx(queue))) << queue;
   std::vector<Bytes> frames;
   for (std::uint32_t flow = 0; flow < kFlows; ++flow) frames.push_back(make_flow(flow));
   send(left(), frames);
   const Time deadline = clock.now() + kLimit;
   while (received < kFlows && clock.now() < deadline) {
     pass_time();
-    for (std::uint16_t i = 0; i < kManyQueues; ++i) {
+    for (std::uint16_t i = 0; i < many; ++i) {
       RxQueue& queue = right().rx(i);
       std::array waiting{pollfd{queue.event_fd(), POLLIN, 0}};
       const auto ready = clock.wait(waiting, clock.now());

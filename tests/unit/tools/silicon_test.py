@@ -92,6 +92,10 @@ class Decisions(unittest.TestCase):
         self.assertTrue(decide.decide([port(pollux_driver="e1000e"), port(address=B, pollux_driver="e1000e")]).may_go_on(force=False))
         self.assertIn("different drivers: e1000e, igb", self.refusals(port(), port(address=B, pollux_driver="e1000e")))
 
+    def test_the_conformance_suite_learns_which_card_it_is(self):
+        self.assertEqual(decide.kind_of({"device_id": "1533", "pollux_driver": "igb"}), "i210")
+        self.assertEqual(decide.kind_of({"device_id": "10c9", "pollux_driver": "igb"}), "igb")
+
     def test_without_an_iommu_it_is_refused_or_needs_force(self):
         self.assertIn("there are no", self.refusals(port(finding("iommu", "error", "off: there are no IOMMU groups"))))
         self.assertIn("all of this", self.only_with_force(port(finding("iommu", "warning", "the card can access all of this"))))

@@ -85,7 +85,7 @@ class Session:
                 for command in decide.modules_to_load(ports):
                     subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=LOAD_SECONDS)
                 binding.take()
-            self._test(ports[0].device["pollux_driver"])
+            self._test(decide.kind_of(ports[0].device))
         except (LabError, OSError, subprocess.SubprocessError) as error:
             self.error = str(error)
             tell(f"silicon: {error}")
@@ -93,9 +93,9 @@ class Session:
             with uninterrupted(), self._step("give back"):
                 self.given_back = report(binding.give_back(), taken)
 
-    def _test(self, driver: str) -> None:
+    def _test(self, kind: str) -> None:
         uris = [f"vfio:{address}" for address in self._options.ports]
-        run = steps.Run(self._programs, uris, self._folder, self.results, self._options.quick, self._options.probes, driver)
+        run = steps.Run(self._programs, uris, self._folder, self.results, self._options.quick, self._options.probes, kind)
         for name in self._options.only:
             with self._step(name):
                 steps.STEPS[name][0](run)

@@ -15,6 +15,8 @@ DRIVEN = {"igb": "an 82576 with copper ports", "e1000e": "an 82574", "vmxnet3": 
 # The doctor's checks, by what a fault means for a run. Of the others a fault is a warning.
 REFUSED = ("mounts", "iommu", "card", "group", "in-use", "give-back")
 FORCIBLE = ("host-use", "firmware")
+# The cards of a driver that the conformance suite tells from its first one, by device id. The probes do not ask them.
+KINDS = {"1521": "i350", "1533": "i210", "1534": "i210", "1535": "i210", "157b": "i210", "1539": "i211"}
 MENDED = ("modules", "driver", "permissions")  # by taking the ports
 
 
@@ -117,6 +119,10 @@ def _judge(where: str, check: dict, ports: list[Port], decision: Decision) -> No
 def _name(port: Port) -> str:
     device = port.device
     return f"{device['vendor']} {device['device']} [{device['vendor_id']}:{device['device_id']}]".strip()
+
+
+def kind_of(device: dict) -> str:
+    return KINDS.get(device["device_id"], device["pollux_driver"])
 
 
 def found_text(ports: list[Port]) -> str:

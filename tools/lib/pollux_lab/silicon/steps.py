@@ -25,7 +25,7 @@ class Run:
     results: Results
     quick: bool
     probes: str = ""  # names, separated by commas; empty: all
-    driver: str = "igb"  # of the ports
+    kind: str = "igb"  # of the ports: the driver, or the card of it that the conformance suite knows by name
     loopback: str = ""  # where the one port's frames turn back; set by the step `loopback`
 
     def pktgen(self, *words: str, seconds: float) -> tuple[dict, Ended]:
@@ -64,7 +64,7 @@ def loopback(run: Run) -> None:
 
 def probes(run: Run) -> None:
     """Asks the open questions of docs/82576/interpretations.md."""
-    if run.driver != "igb":
+    if run.kind != "igb":
         run.results.add("probes", "the step", "skipped", "the probes ask an 82576")
         return
     for name in ("traces", "recordings"):
@@ -87,8 +87,8 @@ def probes(run: Run) -> None:
 def conformance(run: Run) -> None:
     """Runs the conformance suite on the two ports, or those cases of it that one port can pass."""
     environment = {"POLLUX_CONFORMANCE_PORTS": ",".join(run.ports), "POLLUX_CONFORMANCE_LOOPBACK": run.loopback}
-    if run.driver != "igb":
-        environment["POLLUX_CONFORMANCE_TRAITS"] = run.driver
+    if run.kind != "igb":
+        environment["POLLUX_CONFORMANCE_TRAITS"] = run.kind
     words = ["--gtest_filter=" + ":".join(f"*/{case}/*" for case in QUICK_CASES)] if run.quick else []
     listed = run.programs.run("conformance_test", "--gtest_list_tests", *words, seconds=60, environment=environment)
     ended = run.programs.run("conformance_test", *words, seconds=600 if run.quick else 3600, environment=environment)
@@ -136,7 +136,7 @@ def _add_rate(run: Run, name: str, size: int, measured: list[tuple[float, int]])
 
 def recordings(run: Run) -> None:
     """Records l2fwd on both ports, and replays that at once, so that the files are known to be usable. Dumps the registers."""
-    if run.driver == "vmxnet3":
+    if run.kind == "vmxnet3":
         run.results.add("recording", "l2fwd is recorded", "skipped", "what a vmxnet3 device does depends on memory, which a recording does not have")
     else:
         _record(run)
