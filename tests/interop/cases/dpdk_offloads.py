@@ -31,7 +31,7 @@ KEY_BITS = 320
 ADDRESSES = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
 
 
-def _files(root: pathlib.Path) -> None:
+def files(root: pathlib.Path) -> None:
     (root / "root").mkdir(exist_ok=True)
     wrpcap(str(root / "root/offloads.pcap"), [frame for _ in range(EACH) for frame in _wrong_checksums()])
     for queue in range(QUEUES):
@@ -117,7 +117,7 @@ def tags_and_queues(lab: Lab) -> None:
     require(len(stripped) == FLOWS, f"the tag was taken from {len(stripped)} frames of {FLOWS}")
 
 
-_BOOT = Boot("two in-process cards on the tests' kernel, and frames in files", functools.partial(testpmd.machine, "dpdk-offloads", _files),
+_BOOT = Boot("two in-process cards on the tests' kernel, and frames in files", functools.partial(testpmd.machine, "dpdk-offloads", files),
              "modprobe vfio-pci", kernel="own")
 on_this_card(_BOOT, "testpmd_checksums_and_segments", "DPDK's driver has the card insert checksums and segment TCP", checksums_and_segments)
 on_this_card(_BOOT, "testpmd_tags_and_queues", "DPDK's driver has the card insert and strip tags, and select queues by hash", tags_and_queues)

@@ -17,3 +17,4 @@ from . import linux_functions  # noqa: F401  isort: skip
 from . import pollux_functions  # noqa: F401  isort: skip
 from . import linux_virtio  # noqa: F401  isort: skip
 from . import other_cards  # noqa: F401  isort: skip
+from . import wrong_cards  # noqa: F401  isort: skip

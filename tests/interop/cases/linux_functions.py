@@ -19,12 +19,14 @@ GIVEN_MAC = "02:f0:00:00:00:00"
 # there, since the function is a card of its own elsewhere. So a device of QEMU's stands in for it; no driver binds to it.
 CARD_SLOT = 4
 FUNCTION_SLOT = CARD_SLOT + 0x80 // 8
-STAND_IN = f"0000:00:{FUNCTION_SLOT:02x}.0"
+FUNCTION_STRIDE = 2
+# igb offers one less than the card has, since the physical function needs a pool, too (igb_main.c, igb_probe_vfs).
+MOST_FUNCTIONS = 7
 
-_ENABLE_EXPORTED = f"""
-echo 1 >/sys/bus/pci/devices/{STAND_IN}/remove
+_ENABLE_EXPORTED = """
+for stand_in in STAND_INS; do echo 1 >/sys/bus/pci/devices/$stand_in/remove; done
 echo 0 >/sys/bus/pci/devices/$physical/sriov_drivers_autoprobe
-echo 1 >/sys/bus/pci/devices/$physical/sriov_numvfs || fail igb enables no virtual function
+echo COUNT >/sys/bus/pci/devices/$physical/sriov_numvfs || fail igb enables no COUNT virtual functions
 """
 _ENABLE = """
 echo 1 >/sys/bus/pci/devices/$physical/sriov_numvfs || fail igb enables no virtual function
@@ -56,6 +58,12 @@ place left $function {network.ADDRESS['left']}
 class FunctionMachine(Machine):
     """The physical function is on the root bus, where the kernel finds room for its virtual ones; the other two cards have root ports."""
 
+    functions = 1  # to be enabled
+
+    def stand_ins(self) -> list[str]:
+        """The places of the virtual functions on the bus, as QEMU writes them."""
+        return [f"{FUNCTION_SLOT + number * FUNCTION_STRIDE // 8:02x}.{number * FUNCTION_STRIDE % 8}" for number in range(self.functions)]
+
     def addresses(self) -> list[str]:
         return [f"0000:00:{CARD_SLOT:02x}.0", "0000:01:00.0", "0000:02:00.0"]
 
@@ -63,30 +71,37 @@ class FunctionMachine(Machine):
         if index != 0:
             return super()._card(index, port)
         card = {"driver": "vfio-user-pci", "bus": "pcie.0", "addr": f"{CARD_SLOT:x}", "socket": {"type": "unix", "path": str(port.wire.socket)}}
-        return ["-device", json.dumps(card), "-device", f"pci-testdev,bus=pcie.0,addr={FUNCTION_SLOT:#x}"]
+        return ["-device", json.dumps(card),
+                *(word for place in self.stand_ins() for word in ("-device", f"pci-testdev,bus=pcie.0,addr={place},multifunction=on"))]
 
 
-def _machine() -> Machine:
-    physical, partner, function = (FOLDER.path / f"functions.{name}" for name in ("physical", "partner", "function"))
-    capture = FOLDER.path / "functions.pcap"
+def functions_machine(key: str = "functions", *options: str, count: int = 1) -> Machine:
+    """`options` are those of `pollux card`. `count` virtual functions will be enabled, of which one is exported."""
+    physical, partner, function = (FOLDER.path / f"{key}.{name}" for name in ("physical", "partner", "function"))
+    capture = FOLDER.path / f"{key}.pcap"
     words = [built_programs(BUILD[0], ["pollux"])[0], "card", "--socket", physical, "--socket", partner, "--vf", f"0={function}",
-             "--wire", f"capture={capture}"]
-    server = Server(list(map(str, words)), FOLDER.path / "functions.log", ready=f"{function}: card")
+             "--wire", f"capture={capture}", *options]
+    server = Server(list(map(str, words)), FOLDER.path / f"{key}.log", ready=f"{function}: card")
     ports = [Port(VfioUser(socket), dump=capture) for socket in (physical, partner, function)]
-    return FunctionMachine(ports, cpus=2, huge_pages=0, iommu=False, emulator=newer_qemu(), servers=[server])
+    made = FunctionMachine(ports, cpus=2, huge_pages=0, iommu=False, emulator=newer_qemu(), servers=[server])
+    made.functions = count
+    return made
 
 
 _BOOTS = {
     "qemu10": Boot("QEMU's igb with a virtual function", lambda: two_igbs("functions10", "qemu-system-x86_64"), "true"),
     "qemu11": Boot("the newer QEMU's igb with a virtual function", lambda: two_igbs("functions11", newer_qemu()), "true"),
-    "model": Boot("an in-process card and one of its virtual functions", _machine, "true"),
+    "model": Boot("an in-process card and one of its virtual functions", functions_machine, "true"),
 }
 
 
 @on_every_card(boots=_BOOTS)
 def igb_and_igbvf(lab: Lab) -> None:
     """igb enables a virtual function; igbvf exchanges frames with the wire and with the physical function."""
-    script = _SET_UP.replace("ENABLE", _ENABLE_EXPORTED if lab.column.key == "model" else _ENABLE)
+    script = _SET_UP.replace("ENABLE", _ENABLE)
+    if isinstance(machine := lab.guest.machine, FunctionMachine):
+        places = " ".join(f"0000:00:{place}" for place in machine.stand_ins())
+        script = _SET_UP.replace("ENABLE", _ENABLE_EXPORTED.replace("STAND_INS", places).replace("COUNT", str(machine.functions)))
     address = lab.guest.check(f"set -- {' '.join(lab.addresses)}\n{script}", 120).strip().splitlines()[-1]
     require(address == GIVEN_MAC, f"igbvf has the address {address}; igb has given it {GIVEN_MAC}")
     lab.guest.check("".join(network.has_link(side) for side in ("left", "right", "physical")), 90)
