@@ -61,7 +61,7 @@ dpdk = ["DCB"]
 left_out = "nobody does"
 """
 
-PAIRS = ("e1000e", "vmxnet3", "sim_virtio", "sim_virtio_packed", "virtio", "virtio_packed", "xdp")
+PAIRS = ("e1000e", "i350", "i210", "vmxnet3", "sim_virtio", "sim_virtio_packed", "virtio", "virtio_packed", "xdp")
 
 
 def run_of(**states: str) -> Run:
@@ -147,7 +147,7 @@ class Page(Folder):
     def test_says_what_passed(self):
         page = self.write()
         self.assertIn("| link | Link status: igb, igb_vf | `get_link` | sim: yes; qtest, guest: in part | qtest: yes; guest: not tried | "
-                      "in part | not tried | qtest: yes; guest: not tried | sim, qtest: yes; guest: no kernel | in part |", page)
+                      "in part | yes | qtest: yes; guest: not tried | sim, qtest: yes; guest: no kernel | in part |", page)
         self.assertIn("| PHY | no | no | sim: yes; qtest, guest: not tried | in software | not tried | not tried | not tried | has none | not tried |", page)
         self.assertIn("- link, 82576 qtest, 82576 guest: only one speed.\n- link, I350, `xdp:`: no speed.", page)
         self.assertIn("| DCB | DCB: igb | no | nobody does |", page)

@@ -33,10 +33,11 @@ TITLES = {card: f"`{card}`" if ":" in card else card for card in CARDS}
 PLACES = {place: f"{card} {name}" if len(places) > 1 else TITLES[card] for card, places in CARDS.items()
           for place, name in places.items()}
 # The pairs of the conformance suite that show something about a place.
-PAIRS = {"sim": None, "qtest": ["qtest"], "e1000e_qtest": ["e1000e"], "vmxnet3_qtest": ["vmxnet3"], "virtio_sim": ["sim_virtio", "sim_virtio_packed"],
+PAIRS = {"sim": None, "qtest": ["qtest"], "e1000e_qtest": ["e1000e"], "i350_sim": ["i350"], "i210_sim": ["i210"],
+         "vmxnet3_qtest": ["vmxnet3"], "virtio_sim": ["sim_virtio", "sim_virtio_packed"],
          "virtio_qtest": ["virtio", "virtio_packed"], "xdp": ["xdp"]}
 # A row's `conformance` is about these places, unless its `conformance_on` names others.
-BY_DEFAULT = ["e1000e_qtest", "vmxnet3_qtest", "virtio_sim", "virtio_qtest", "xdp"]
+BY_DEFAULT = ["e1000e_qtest", "i350_sim", "i210_sim", "vmxnet3_qtest", "virtio_sim", "virtio_qtest", "xdp"]
 # How the names of tests start that show something about one place only; the first that fits decides.
 ONLY = {"guest.e1000e_": "e1000e_guest", "guest.tools_know_an_82574": "e1000e_guest", "qemu.E1000e": "e1000e_qtest",
         "guest.vmxnet3_": "vmxnet3_guest", "guest.tools_know_a_vmxnet3_device": "vmxnet3_guest", "qemu.Vmxnet3": "vmxnet3_qtest",
