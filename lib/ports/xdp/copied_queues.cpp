@@ -6,6 +6,7 @@
 
 #include "pollux/net/checksum_offload.hpp"
 #include "ports/xdp/bpf/hints.hpp"
+#include "ports/xdp/kept_memory.hpp"
 #include "ports/xdp/queues.hpp"
 
 namespace pollux::xdp {
@@ -36,7 +37,9 @@ std::uint32_t XdpRxQueue::burst_copied(RxQueue& base, Mbuf** out, std::uint32_t 
     return 0;
   }
   Mbuf** next = out;
-  for (std::uint32_t left = count; left != 0; --left) {
+  // The kernel passes the pieces of a frame on together. A successor begins at a frame, so no burst ends within one.
+  for (std::uint32_t left = count; left != 0 || (queue.chain_.bytes != 0 && queue.rx_.own != queue.rx_.peer);
+       left -= std::min(left, 1U)) {
     const xdp_desc piece = queue.rx_.at(queue.rx_.own++);
     if (Mbuf* const whole = queue.receive_copy(piece)) *next++ = whole;
     queue.fill_.at(queue.fill_.own++) = piece.addr & XSK_UNALIGNED_BUF_ADDR_MASK;
@@ -78,7 +81,7 @@ Mbuf* XdpRxQueue::receive_copy(const xdp_desc& piece) noexcept {
 }
 
 bool XdpTxQueue::take(const Rings& rings, int socket, std::shared_ptr<const TakenMemory> memory,
-                      const handover::QueueRecord& queue, std::uint32_t max_segments) {
+                      const handover::QueueRecord& queue, std::uint32_t max_segments, std::uint8_t* marks) {
   const auto is_there = [&](std::uint64_t address) { return memory->has_buffer(address); };
   if (!std::ranges::all_of(queue.free, is_there) || !std::ranges::all_of(queue.given, is_there)) return false;
   borrowed_.reset(memory->first(), memory->place().bytes);
@@ -95,7 +98,13 @@ bool XdpTxQueue::take(const Rings& rings, int socket, std::shared_ptr<const Take
   free_ = queue.free;
   free_.reserve(queue.free.size() + queue.given.size());
   taken_ = std::move(memory);
+  marks_ = marks;
   return true;
+}
+
+// In this order with what is stored before: KeptMemory::recover.
+void XdpTxQueue::mark(std::uint64_t address, std::uint8_t value) const noexcept {
+  if (marks_ != nullptr) __atomic_store_n(&marks_[address / KeptMemory::kBuffer], value, __ATOMIC_RELEASE);
 }
 
 // Mbufs that are in flight are the program's that had the queue first: when the kernel returns one, it stays where it
@@ -133,6 +142,7 @@ std::uint32_t XdpTxQueue::reclaim_copies() noexcept {
     Mbuf* const buffer = borrowed_.remove(completion_.at(completion_.own++));
     if (buffer == nullptr) continue;
     free_.push_back(static_cast<std::uint64_t>(reinterpret_cast<std::byte*>(buffer) - borrowed_.area));
+    mark(free_.back(), 0);
   }
   release(completion_);
   publish(in_flight_, in_flight_ - std::min(count, in_flight_));
@@ -167,6 +177,7 @@ bool XdpTxQueue::send_copy(Mbuf* frame) noexcept {
     tx_.at(tx_.own++) = {.addr = address | place.data << XSK_UNALIGNED_BUF_OFFSET_SHIFT,
                          .len = part,
                          .options = at < bytes ? kContinues : 0};
+    mark(address, 1);
     publish(in_flight_, in_flight_ + 1);
   }
   count_sent(bytes);

@@ -72,6 +72,7 @@ Result<handover::PortHandover::Offer> XdpPort::describe() {
                    {"chains", needs_chains(area) ? 1U : 0U},
                    {"hints", hints_},
                    {"busy_poll", busy_poll_.value_or(0)},
+                   {"kept", kept_sizes_},
                    {"memory", place.to_json()}};
   return offer;
 }
@@ -96,6 +97,7 @@ Result<std::vector<handover::QueueRecord>> XdpPort::freeze() {
   }
   std::vector<handover::QueueRecord> queues;
   frozen_counts_ = past_;
+  frozen_queues_.clear();
   for (std::uint16_t queue = 0; queue < static_cast<std::uint16_t>(sockets_.size()); ++queue) {
     handover::QueueRecord record;
     if (queue < config().tx_queues())
@@ -104,6 +106,7 @@ Result<std::vector<handover::QueueRecord>> XdpPort::freeze() {
     const KernelCounts counts = sockets_[queue].counts();
     for (const auto member : kCounts) record.counts.push_back(counts.*member);
     frozen_counts_ += counts;
+    frozen_queues_.push_back(record.counts);
     queues.push_back(std::move(record));
   }
   return queues;
@@ -118,6 +121,8 @@ bool XdpPort::thaw() noexcept {
 
 void XdpPort::leave() noexcept {
   has_left_ = true;
+  for (std::size_t queue = 0; kept_memory_ != nullptr && queue < sockets_.size(); ++queue)
+    kept_memory_->settle(queue, sockets_[queue].rings(), frozen_queues_[queue]);
   for (const std::vector<Mbuf*>& mbufs : std::exchange(lent_, {}))
     kept_.insert(kept_.end(), mbufs.begin(), mbufs.end());
 }
@@ -136,6 +141,8 @@ void XdpPort::forget() noexcept {
   sockets_.clear();
   taken_ = nullptr;
   taken_memory_ = nullptr;
+  kept_memory_ = nullptr;
+  stored_.clear();
 }
 
 std::shared_ptr<handover::TakenPort> XdpPort::find_taken() {
@@ -165,6 +172,10 @@ Result<void> XdpPort::check_same(const handover::TakenPort& from) const {
     return differs("the numbers of queues");
   if (!is("hints", hints_) || !is("busy_poll", busy_poll_.value_or(0)) || (mode_ == Mode::generic && !is("native", 0)))
     return differs("the options of the URI");
+  const auto kept = from.record.details.contains("kept")
+                        ? handover::numbers(from.record.details, "kept", 2 * KeptMemory::kMaxQueues, kMaxSlots)
+                        : Result<std::vector<std::uint64_t>>();
+  if (!kept || *kept != kept_sizes_) return differs("what is kept, or the sizes of rings that are");
   return {};
 }
 
@@ -198,7 +209,7 @@ Result<void> XdpPort::take_program(handover::TakenPort& from) {
                         .takes_chains = *chains != 0 || why_not_native_.empty()});
 }
 
-Result<void> XdpPort::take_sockets(handover::TakenPort& from) {
+Result<void> XdpPort::take_sockets(handover::TakenPort& from, bool crashed) {
   const Json& details = from.record.details;
   const auto place = MemoryPlace::read(details.value("memory", Json()));
   if (!place) return tl::unexpected<Error>(place.error());
@@ -207,7 +218,13 @@ Result<void> XdpPort::take_sockets(handover::TakenPort& from) {
   auto memory = TakenMemory::map(info().name, *std::move(file), *place);
   if (!memory) return pass_on(std::move(memory));
   taken_memory_ = *std::move(memory);
-  const auto area = std::make_shared<Umem>(taken_memory_->first(), place->bytes, taken_memory_);
+  const ChunkLayout layout{.chunk = keeper_ ? static_cast<std::uint32_t>(KeptMemory::kBuffer) : 0};
+  const auto area = std::make_shared<Umem>(taken_memory_->first(), place->bytes, taken_memory_, layout);
+  if (keeper_) {
+    auto kept = KeptMemory::map(info().name, taken_memory_->file());
+    if (!kept) return pass_on(std::move(kept));
+    kept_memory_ = *std::move(kept);
+  }
   const auto rings = details.find("rings");
   if (rings == details.end() || !rings->is_array() || rings->size() != from.queues.size())
     return handover::malformed("each queue needs its rings");
@@ -217,14 +234,13 @@ Result<void> XdpPort::take_sockets(handover::TakenPort& from) {
     const auto chains = handover::number((*rings)[queue], "chains", 1);
     const std::uint32_t rx_ring = queue < config().rx_queues() ? config().rx[queue].ring : 0;
     const std::uint32_t tx_ring = queue < config().tx_queues() ? config().tx[queue].ring : 0;
-    const handover::QueueRecord& record = from.queues[queue];
-    if (!rx || !tx || !chains || *rx < rx_ring || *tx < tx_ring || (*rx & (*rx - 1)) != 0 || (*tx & (*tx - 1)) != 0 ||
-        record.counts.size() != kCounts.size() || record.posted > *rx || record.in_flight > *tx ||
-        record.posted != rx_ring) {
+    const auto other_rings = [&] {
       return fail(ErrorCode::invalid_argument,
                   fmt::format("{}: queue {} has other rings in the program that hands it over", info().name, queue),
                   "start it with rings of the same sizes");
-    }
+    };
+    if (!rx || !tx || !chains || *rx < rx_ring || *tx < tx_ring || (*rx & (*rx - 1)) != 0 || (*tx & (*tx - 1)) != 0)
+      return other_rings();
     auto descriptor = from.record.take(queue_name(queue));
     if (!descriptor) return pass_on(std::move(descriptor));
     auto socket = Socket::take(info().name, *std::move(descriptor), area,
@@ -233,11 +249,22 @@ Result<void> XdpPort::take_sockets(handover::TakenPort& from) {
                                 .slots = {static_cast<std::uint32_t>(*rx), static_cast<std::uint32_t>(*tx)}},
                                *chains != 0);
     if (!socket) return pass_on(std::move(socket));
+    if (crashed) {
+      const KeptBuffers buffers = kept_buffers(queue);
+      auto found = kept_memory_->recover(queue, socket->rings(), buffers.rx, buffers.tx);
+      if (!found) return pass_on(std::move(found));
+      from.queues[queue] = *std::move(found);
+    }
+    const handover::QueueRecord& record = from.queues[queue];
+    if (record.counts.size() != kCounts.size() || record.posted > *rx || record.in_flight > *tx ||
+        record.posted != rx_ring)
+      return other_rings();
     if (rx_ring != 0)
       rx_[queue].take(socket->rings(), socket->descriptor(), taken_memory_, record.posted,
                       {.busy = busy_poll_.has_value(), .hints = hints_ != 0});
     if (tx_ring != 0 &&
-        !tx_[queue].take(socket->rings(), socket->descriptor(), taken_memory_, record, *chains != 0 ? kMaxPieces : 1)) {
+        !tx_[queue].take(socket->rings(), socket->descriptor(), taken_memory_, record, *chains != 0 ? kMaxPieces : 1,
+                         kept_memory_ != nullptr ? kept_memory_->marks() : nullptr)) {
       return handover::malformed("a buffer is not in the memory for frames");
     }
     sockets_.push_back(*std::move(socket));
@@ -246,22 +273,21 @@ Result<void> XdpPort::take_sockets(handover::TakenPort& from) {
 }
 
 // What the kernel has counted so far is the other program's.
-Result<void> XdpPort::take_over(handover::TakenPort& from) {
-  for (const std::vector<Mbuf*>& mbufs : std::exchange(filled_, {})) {
-    for (Mbuf* const mbuf : mbufs) MbufAccess::pool(*mbuf).put({&mbuf, 1});
-  }
+Result<void> XdpPort::take_over(handover::TakenPort& from, bool crashed) {
+  return_filled();
   const auto native = handover::number(from.record.details, "native", 1);
   why_not_native_ = native && *native != 0 ? "" : "as in the program before";
   why_not_zero_copy_.clear();
   auto done = check_same(from);
-  if (done) done = handover::inheritance(*context()).freeze();
+  if (done && !crashed) done = handover::inheritance(*context()).freeze();
   if (done) done = take_program(from);
-  if (done) done = take_sockets(from);
+  if (done) done = take_sockets(from, crashed);
   if (!done) {
     forget();
     return done;
   }
   from.started = true;
+  if (crashed) from.committed = true;
   for (const handover::QueueRecord& queue : from.queues) {
     for (std::size_t i = 0; i < kCounts.size(); ++i) past_.*kCounts[i] -= queue.counts[i];  // modulo 2^64
   }

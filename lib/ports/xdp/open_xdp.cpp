@@ -90,7 +90,7 @@ Result<std::unique_ptr<PortDriver>> open_xdp(Context& context, std::string_view 
   const std::string uri = fmt::format("xdp:{}", which);
   if (auto ends = check_end_of_name(which, uri); !ends) return pass_on(std::move(ends));
   const std::size_t question = which.find('?');
-  constexpr std::array<std::string_view, 6> kKeys{"rule", "force", "mode", "busy-poll", "hints", "helper"};
+  constexpr std::array<std::string_view, 7> kKeys{"rule", "force", "mode", "busy-poll", "hints", "helper", "keep"};
   Result<UriOptions> options;
   if (question != std::string_view::npos) {
     options = UriOptions::parse(which.substr(question + 1), kKeys, uri,
@@ -109,6 +109,12 @@ Result<std::unique_ptr<PortDriver>> open_xdp(Context& context, std::string_view 
   if (!wants_hints) return tl::unexpected<Error>(wants_hints.error());
   const auto busy_poll = parse_busy_poll(*options, uri);
   if (!busy_poll) return tl::unexpected<Error>(busy_poll.error());
+  std::optional<handover::Keeper> keeper;
+  if (const auto where = options->get("keep")) keeper.emplace(std::string(*where));
+  if (keeper && options->get("helper")) {
+    return fail(ErrorCode::not_supported, fmt::format("{}: a port of a helper is not kept", uri),
+                "leave out keep=, or run the program with the privileges itself");
+  }
   auto parts = open_parts(std::string(which.substr(0, question)), options->get("helper"), uri);
   if (!parts) return pass_on(std::move(parts));
   const Interface& interface = *parts->interface;
@@ -126,11 +132,12 @@ Result<std::unique_ptr<PortDriver>> open_xdp(Context& context, std::string_view 
   const std::string what = fmt::format("an interface of the kernel's driver {}",
                                        interface.driver().empty() ? "(unknown)" : interface.driver());
   const MacAddress mac = interface.mac();
-  auto port = ports::make_port<XdpPort>(context, uri, mac,
-                                        Parts{std::move(parts->interface), std::move(parts->kernel),
-                                              std::move(parts->control_events), std::move(parts->queue_events), memory,
-                                              *mode, *std::move(rules), rule.has_value(), *force, hints, *busy_poll},
-                                        what);
+  auto port = ports::make_port<XdpPort>(
+      context, uri, mac,
+      Parts{std::move(parts->interface), std::move(parts->kernel), std::move(parts->control_events),
+            std::move(parts->queue_events), memory, *mode, *std::move(rules), rule.has_value(), *force, hints,
+            *busy_poll, std::move(keeper)},
+      what);
   if (port) close.keep();
   return port;
 }

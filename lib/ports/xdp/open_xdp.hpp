@@ -23,7 +23,8 @@ namespace pollux::xdp {
 ///
 /// "busy-poll=20": an empty burst makes the kernel look at the queue, for at most as many microseconds, and interrupts
 /// end while the port is polled (Linux 5.11).
-///
+/// "keep=PATH": what the port has of the kernel is held by `pollux keeper`, which listens there, or with
+/// "keep=systemd" by systemd. After a crash the next program that opens the interface so continues its queues: ADR 25.
 ///
 /// "helper=PATH": the process needs no privileges; what needs some is done by `pollux xdp-helper`, which listens there.
 ///

@@ -66,6 +66,7 @@ XdpPort::XdpPort(const ports::PortIdentity& identity, Parts parts, const std::st
       force_(parts.force),
       hints_(parts.hints),
       busy_poll_(parts.busy_poll),
+      keeper_(std::move(parts.keeper)),
       deletion_([this] { return interface_.exists(); }, std::move(parts.queue_events)) {
   for (std::uint16_t queue = 0; queue < interface_.queues(); ++queue) {
     QueuedPort::add(rx_.emplace_back(filter(), deletion_));
@@ -194,7 +195,9 @@ Result<Socket> XdpPort::open_socket(const std::shared_ptr<Umem>& area, std::uint
     if (!descriptor) return pass_on(std::move(descriptor));
     auto socket = Socket::create(info().name, *std::move(descriptor), area, request, shared);
     // Some drivers without copies never receive if there is no buffer when the socket is bound.
-    if (socket && request.slots.rx != 0)
+    if (socket && kept_memory_ != nullptr) {
+      attach_kept(*socket, queue);
+    } else if (socket && request.slots.rx != 0)
       rx_[queue].attach(socket->rings(), socket->descriptor(), *area, filled_[queue],
                         {.busy = busy_poll_.has_value(), .hints = hints_ != 0});
     return socket;
@@ -246,8 +249,10 @@ Result<void> XdpPort::open_sockets(const std::shared_ptr<Umem>& area) {
     if (receives && rx_[queue].posted() != 0) filled_[queue].clear();
     if (!socket) return pass_on(std::move(socket));
     sockets_.push_back(*std::move(socket));
-    if (queue < config().tx_queues()) {
-      const Socket& bound = sockets_.back();
+    const Socket& bound = sockets_.back();
+    if (kept_memory_ != nullptr) {
+      if (!send_kept(bound, queue)) return handover::malformed("a buffer is not in the memory for frames");
+    } else if (queue < config().tx_queues()) {
       tx_[queue].attach(bound.rings(), bound.descriptor(), bound.is_zero_copy(), area, copies,
                         bound.has_chains() ? kMaxPieces : 1);
       tx_[queue].wake_driver(bound.is_zero_copy() && busy_poll_.has_value());
@@ -261,12 +266,22 @@ Result<void> XdpPort::open_sockets(const std::shared_ptr<Umem>& area) {
 }
 
 Result<void> XdpPort::begin() {
-  if (auto from = find_taken(); from != nullptr) return take_over(*(taken_ = std::move(from)));
-  auto area = choose_area();
+  choose_kept_sizes();
+  if (auto from = find_taken(); from != nullptr) return take_over(*(taken_ = std::move(from)), false);
+  if (keeper_) {
+    const auto continued = continue_after_crash();
+    if (!continued) return tl::unexpected<Error>(continued.error());
+    if (*continued) return {};
+  }
+  auto area = keeper_ ? make_kept_area() : choose_area();
   if (!area) return pass_on(std::move(area));
   auto begun = config().rx_queues() == 0 ? Result<void>() : load_program(**area);
   if (begun && socket_map_) begun = attach_program();
   if (begun) begun = open_sockets(*area);
+  if (begun && keeper_ && !sockets_.front().can_be_taken()) {
+    begun = fail(ErrorCode::not_supported, fmt::format("{}: cannot be kept", info().name),
+                 "leave out keep=, or use a kernel of 6.4 or newer, which maps the rings of a bound socket");
+  }
   if (!begun) {
     close_sockets();
     return begun;
@@ -277,7 +292,15 @@ Result<void> XdpPort::begin() {
                            sockets_.front().is_zero_copy() ? "zero copy" : "copies frames",
                            why_not_zero_copy_.empty() ? "" : " (zero copy: " + why_not_zero_copy_ + ")");
   report();
+  if (keeper_) keep();
   return {};
+}
+
+void XdpPort::return_filled() noexcept {
+  for (std::vector<Mbuf*>& mbufs : filled_) {
+    for (Mbuf* const mbuf : mbufs) MbufAccess::pool(*mbuf).put({&mbuf, 1});
+    mbufs.clear();
+  }
 }
 
 void XdpPort::report() const {
@@ -310,11 +333,13 @@ void XdpPort::end() noexcept {
 void XdpPort::close_sockets() noexcept {
   past_ = counts();
   kernel_->detach();
+  end_keeping();
   socket_map_ = FileDescriptor();
   for (XdpTxQueue& queue : tx_) queue.forget_rings();
   sockets_.clear();
   taken_ = nullptr;
   taken_memory_ = nullptr;
+  kept_memory_ = nullptr;
   static_cast<void>(kernel_->join(interface_.mac(), false, false));
 }
 

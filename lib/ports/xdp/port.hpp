@@ -10,12 +10,15 @@
 #include <string>
 #include <vector>
 
+#include "base/socket_file.hpp"
+#include "net/handover/keeper.hpp"
 #include "net/handover/port_handover.hpp"
 #include "pollux/net/flow/flow_rule.hpp"
 #include "pollux/net/port_facts.hpp"
 #include "ports/common/port.hpp"
 #include "ports/xdp/bpf/rule_counters.hpp"
 #include "ports/xdp/interface.hpp"
+#include "ports/xdp/kept_memory.hpp"
 #include "ports/xdp/kernel_side.hpp"
 #include "ports/xdp/queues.hpp"
 #include "ports/xdp/socket.hpp"
@@ -45,6 +48,7 @@ struct Parts {
   bool force;
   std::uint16_t hints;                     // Hint flags: those that frames get
   std::optional<std::uint32_t> busy_poll;  // microseconds
+  std::optional<handover::Keeper> keeper;
 };
 
 /// A port on an interface of the kernel.
@@ -86,11 +90,30 @@ class XdpPort final : public ports::SoftwarePort, private PortFacts, private han
   [[nodiscard]] Result<std::vector<Mbuf*>> lend(std::uint32_t most) const;
   [[nodiscard]] std::shared_ptr<handover::TakenPort> find_taken();
   [[nodiscard]] Result<void> check_same(const handover::TakenPort& from) const;
-  [[nodiscard]] Result<void> take_over(handover::TakenPort& from);
+  [[nodiscard]] Result<void> take_over(handover::TakenPort& from, bool crashed);
   [[nodiscard]] Result<void> take_program(handover::TakenPort& from);
-  [[nodiscard]] Result<void> take_sockets(handover::TakenPort& from);
+  [[nodiscard]] Result<void> take_sockets(handover::TakenPort& from, bool crashed);
   /// Forgets what another program has: the kernel's side stays as it is.
   void forget() noexcept;
+
+  // With a keeper: kept.cpp.
+  void choose_kept_sizes();
+  struct KeptBuffers {
+    KeptMemory::Buffers rx, tx;
+  };
+  [[nodiscard]] KeptBuffers kept_buffers(std::size_t queue) const;
+  [[nodiscard]] Result<std::shared_ptr<Umem>> make_kept_area();
+  void attach_kept(const Socket& socket, std::uint16_t queue);
+  [[nodiscard]] bool send_kept(const Socket& socket, std::uint16_t queue);
+  /// Continues what the keeper has of a program that crashed. False: a start is needed.
+  [[nodiscard]] Result<bool> continue_after_crash();
+  [[nodiscard]] Result<void> continue_with(std::vector<handover::NamedDescriptor> held);
+  [[nodiscard]] std::string kept_name(std::string_view what) const;
+  /// What a successor reads, with the flow rules of these settings.
+  void record_kept(const PlacedSettings& settings);
+  /// Gives the keeper what it does not have, or another keeper now.
+  void keep();
+  void end_keeping() noexcept;
 
   [[nodiscard]] Result<std::shared_ptr<Umem>> choose_area();
   [[nodiscard]] Result<void> load_program(const Umem& area);
@@ -105,6 +128,8 @@ class XdpPort final : public ports::SoftwarePort, private PortFacts, private han
   [[nodiscard]] tl::unexpected<Error> not_bound(int error, std::uint16_t queue) const;
   [[nodiscard]] KernelCounts counts() const;
   void close_sockets() noexcept;
+  /// For a start that needs no mbufs.
+  void return_filled() noexcept;
 
   std::unique_ptr<Interface> held_interface_;
   Interface& interface_;
@@ -118,6 +143,7 @@ class XdpPort final : public ports::SoftwarePort, private PortFacts, private han
   bool force_;
   std::uint16_t hints_;
   std::optional<std::uint32_t> busy_poll_;
+  std::optional<handover::Keeper> keeper_;
   std::array<CapabilityEntry, 2> capabilities_{offer<PortFacts>(*this), offer<handover::PortHandover>(*this)};
   DeletionNotifier deletion_;
   std::deque<XdpRxQueue> rx_;
@@ -133,10 +159,17 @@ class XdpPort final : public ports::SoftwarePort, private PortFacts, private han
   std::string mode_text_;                       // of the last start
   std::shared_ptr<handover::TakenPort> taken_;  // since a start that has continued another program's queues
   std::shared_ptr<const TakenMemory> taken_memory_;
-  std::vector<std::vector<Mbuf*>> lent_;  // by transmit queue: for a successor
-  std::vector<Mbuf*> kept_;               // a successor uses their memory: nobody else may before the port is destroyed
-  KernelCounts frozen_counts_;            // what they had counted when the port was frozen
-  bool has_left_ = false;                 // a successor has the queues
+  std::unique_ptr<KeptMemory> kept_memory_;                // while it is started
+  std::vector<std::uint64_t> kept_sizes_;                  // of each queue, buffers to receive and to send
+  std::vector<std::string> stored_;                        // names of what the keeper has
+  SocketIdentity keeper_file_;                             // of that keeper
+  bool keep_failed_ = false;                               // the last time, which was said
+  KeptMemory::Losses losses_;                              // when the port was last stopped
+  std::vector<std::vector<std::uint64_t>> frozen_queues_;  // as frozen_counts_, by queue
+  std::vector<std::vector<Mbuf*>> lent_;                   // by transmit queue: for a successor
+  std::vector<Mbuf*> kept_;     // a successor uses their memory: nobody else may before the port is destroyed
+  KernelCounts frozen_counts_;  // what they had counted when the port was frozen
+  bool has_left_ = false;       // a successor has the queues
 };
 
 }  // namespace pollux::xdp

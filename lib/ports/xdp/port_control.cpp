@@ -48,6 +48,12 @@ void XdpPort::append_counters(std::vector<Counter>& counters) {
                                    {"xdp_tx_ring_empty_descs", kernel.tx_ring_empty},
                                    {"xdp_tx_copied", copied},
                                    {"xdp_tx_refused", refused}});
+  if (keeper_) {
+    const KeptMemory::Losses crashes = kept_memory_ != nullptr ? kept_memory_->losses(sockets_.size()) : losses_;
+    counters.insert(counters.end(), {{"lost_in_crash", crashes.lost},
+                                     {"received_before_crash", crashes.received},
+                                     {"sent_before_crash", crashes.sent}});
+  }
   if (!rule_counters_) return;
   for (const PlacedRule& rule : placed_rules(settings())) {
     counters.push_back({fmt::format("xdp_rule_{}", static_cast<std::uint64_t>(rule.id)),
@@ -58,6 +64,7 @@ void XdpPort::append_counters(std::vector<Counter>& counters) {
 
 Result<Duration> XdpPort::service() {
   control_events_.clear();
+  if (kept_memory_ != nullptr) keep();
   if (interface_.exists()) return ports::SoftwarePort::service();
   return fail(ErrorCode::device_removed,
               fmt::format("{}: the interface was deleted, or moved to another network namespace", info().name),

@@ -45,7 +45,8 @@ Result<void> XdpPort::prepare(QueueId queue, const PlacedSettings& next, bool ru
     const PlacedRxQueue* const rx = queue.receives() ? &next.queues.rx[queue.index] : nullptr;
     const std::uint32_t ring = rx != nullptr ? rx->ring : next.queues.tx[queue.index].ring;
     const std::uint32_t most = slots_for(rx != nullptr ? config().rx[queue.index].ring : config().tx[queue.index].ring);
-    if (ring > most || (rx != nullptr && taken_ != nullptr && ring > rx_[queue.index].posted()) ||
+    if (ring > most ||
+        (rx != nullptr && (taken_ != nullptr || kept_memory_ != nullptr) && ring > rx_[queue.index].posted()) ||
         (rx != nullptr && rx->pool != config().rx[queue.index].pool)) {
       return fail(
           ErrorCode::not_supported,

@@ -59,7 +59,11 @@ Result<void> XdpPort::change_filter(const PlacedSettings* from, const PlacedSett
   if (from != nullptr && socket_map_ && from->rules != to.rules) {
     const std::vector<PlacedRule> rules = placed_rules(to);
     rule_counters_->assign(rules);
-    if (auto replaced = kernel_->replace(rules); !replaced) return replaced;
+    // A successor of a program that ends in between does not know which rules are in force.
+    if (kept_memory_ != nullptr) kept_memory_->write_record({});
+    auto replaced = kernel_->replace(rules);
+    if (kept_memory_ != nullptr) record_kept(replaced ? to : *from);
+    if (!replaced) return replaced;
   }
   const auto what = [this](const Settings& all) { return std::tuple(mac_of(all), all.promiscuous, all.all_multicast); };
   if (from != nullptr && what(*from) == what(to)) return {};

@@ -149,9 +149,9 @@ class XdpTxQueue final : public TxQueueDriver {
   void attach(const Rings& rings, int socket, bool zero_copy, std::shared_ptr<const Umem> area,
               std::optional<Mempool> copies, std::uint32_t max_segments);
   /// As `attach`, for a queue of another program: frames are copied to buffers that it has given, in `memory`. Returns
-  /// false if one of these is not in it.
+  /// false if one of these is not in it. `marks`: KeptMemory::marks, or null.
   [[nodiscard]] bool take(const Rings& rings, int socket, std::shared_ptr<const TakenMemory> memory,
-                          const handover::QueueRecord& queue, std::uint32_t max_segments);
+                          const handover::QueueRecord& queue, std::uint32_t max_segments, std::uint8_t* marks);
   /// What a successor gets, besides the buffers of receive queues. `fresh`: mbufs for it, where this queue has no such
   /// buffers itself.
   [[nodiscard]] handover::QueueRecord freeze(std::span<Mbuf* const> fresh);
@@ -185,6 +185,7 @@ class XdpTxQueue final : public TxQueueDriver {
   static std::uint32_t burst(TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
   static std::uint32_t burst_copied(TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
   std::uint32_t reclaim_copies() noexcept;
+  void mark(std::uint64_t address, std::uint8_t value) const noexcept;
   /// Takes a frame. False: there is no room for it now.
   [[nodiscard]] bool send_copy(Mbuf* frame) noexcept;
   static std::uint32_t burst_and_wake(TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept;
@@ -250,6 +251,7 @@ class XdpTxQueue final : public TxQueueDriver {
   std::uint64_t refused_ = 0;
   std::shared_ptr<const TakenMemory> taken_;
   std::vector<std::uint64_t> free_;  // buffers in it; never grows beyond its capacity
+  std::uint8_t* marks_ = nullptr;    // what a successor needs after a crash
 };
 
 }  // namespace pollux::xdp

@@ -54,7 +54,8 @@ class Umem {
 
   explicit Umem(ChunkLayout layout) : layout_(layout) {}
   /// The memory of another program's Context, which `owner` keeps mapped. It holds no mbufs of this one.
-  Umem(std::byte* first, std::size_t bytes, std::shared_ptr<const void> owner) : owner_(std::move(owner)) {
+  Umem(std::byte* first, std::size_t bytes, std::shared_ptr<const void> owner, ChunkLayout layout = {})
+      : layout_(layout), owner_(std::move(owner)) {
     pieces_.emplace_back(first, bytes).exists = false;
   }
 

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A port that a keeper holds, and what is left of one after a crash: ADR 25.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/bpf.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "mem/context_state.hpp"
+#include "net/json/settings_json.hpp"
+#include "ports/xdp/bpf/calls.hpp"
+#include "ports/xdp/port.hpp"
+
+namespace pollux::xdp {
+
+using handover::Json;
+using handover::NamedDescriptor;
+
+void XdpPort::choose_kept_sizes() {
+  kept_sizes_.clear();
+  const std::size_t queues = keeper_ ? std::max(config().rx_queues(), config().tx_queues()) : 0;
+  for (std::size_t queue = 0; queue < queues; ++queue) {
+    kept_sizes_.push_back(queue < config().rx_queues() ? config().rx[queue].ring : 0);
+    kept_sizes_.push_back(queue < config().tx_queues() ? config().tx[queue].ring : 0);
+  }
+}
+
+XdpPort::KeptBuffers XdpPort::kept_buffers(std::size_t queue) const {
+  std::uint64_t first = 0;
+  for (std::size_t i = 0; i < 2 * queue; ++i) first += kept_sizes_[i] * KeptMemory::kBuffer;
+  const auto rx = static_cast<std::uint32_t>(kept_sizes_[2 * queue]);
+  const auto tx = static_cast<std::uint32_t>(kept_sizes_[2 * queue + 1]);
+  return {.rx = {first, rx}, .tx = {first + rx * KeptMemory::kBuffer, tx}};
+}
+
+// A port with such memory copies each frame: the memory of pools belongs to the program, and ends with it.
+Result<std::shared_ptr<Umem>> XdpPort::make_kept_area() {
+  if (config().rx_queues() < config().tx_queues() || config().rx_queues() > KeptMemory::kMaxQueues) {
+    return fail(ErrorCode::not_supported, fmt::format("{}: cannot be kept with these queues", info().name),
+                fmt::format("configure as many receive queues as transmit queues, and at most {}, or leave out keep=",
+                            KeptMemory::kMaxQueues));
+  }
+  return_filled();
+  why_not_zero_copy_.clear();
+  std::size_t buffers = 0;
+  for (const std::uint64_t size : kept_sizes_) buffers += size;
+  auto file = KeptMemory::make_file(info().name, buffers);
+  if (!file) return pass_on(std::move(file));
+  auto kept = KeptMemory::map(info().name, file->get());
+  if (!kept) return pass_on(std::move(kept));
+  kept_memory_ = *std::move(kept);
+  auto memory = TakenMemory::map(info().name, *std::move(file), KeptMemory::place(buffers));
+  if (!memory) return pass_on(std::move(memory));
+  taken_memory_ = *std::move(memory);
+  return std::make_shared<Umem>(taken_memory_->first(), taken_memory_->place().bytes, taken_memory_,
+                                ChunkLayout{.chunk = KeptMemory::kBuffer});
+}
+
+void XdpPort::attach_kept(const Socket& socket, std::uint16_t queue) {
+  const KeptMemory::Buffers buffers = kept_buffers(queue).rx;
+  if (buffers.count == 0) return;
+  AddressRing fill = socket.rings().fill;
+  for (; fill.own < buffers.count; ++fill.own) fill.at(fill.own) = buffers.first + fill.own * KeptMemory::kBuffer;
+  submit(fill);
+  rx_[queue].take(socket.rings(), socket.descriptor(), taken_memory_, buffers.count,
+                  {.busy = busy_poll_.has_value(), .hints = hints_ != 0});
+}
+
+bool XdpPort::send_kept(const Socket& socket, std::uint16_t queue) {
+  const KeptMemory::Buffers buffers = kept_buffers(queue).tx;
+  handover::QueueRecord fresh;
+  for (std::uint64_t i = 0; i < buffers.count; ++i) fresh.free.push_back(buffers.first + i * KeptMemory::kBuffer);
+  return buffers.count == 0 || tx_[queue].take(socket.rings(), socket.descriptor(), taken_memory_, fresh,
+                                               socket.has_chains() ? kMaxPieces : 1, kept_memory_->marks());
+}
+
+std::string XdpPort::kept_name(std::string_view what) const {
+  return fmt::format("xdp/{}/{}", interface_.name(), what);
+}
+
+Result<bool> XdpPort::continue_after_crash() {
+  auto held = keeper_->take(kept_name(""));
+  if (!held) {
+    if (held.error().code == ErrorCode::busy) return pass_on(std::move(held));
+    return false;  // keep() says it again
+  }
+  if (held->empty()) return false;
+  FileDescriptor link;
+  for (NamedDescriptor& one : *held) {
+    stored_.push_back(one.name);
+    one.name.erase(0, kept_name("").size());
+    if (one.name == "link") link = FileDescriptor(::fcntl(one.file.get(), F_DUPFD_CLOEXEC, 0));
+  }
+  keeper_file_ = identity_of(keeper_->where());
+  auto stored = std::exchange(stored_, {});
+  auto done = continue_with(*std::move(held));
+  stored_ = std::move(stored);
+  if (done) {
+    record_kept(settings());
+    const KeptMemory::Losses all = kept_memory_->losses(sockets_.size());
+    context()->log(LogLevel::warning,
+                   fmt::format("{}: continues after a crash: so far {} frames were lost in bursts that were cut, and "
+                               "the programs that crashed had taken {} and given {}",
+                               info().name, all.lost, all.received, all.sent));
+    return true;
+  }
+  context()->log(LogLevel::warning, fmt::format("{}: starts anew, since what was kept cannot be continued: {}",
+                                                info().name, done.error().message()));
+  bpf_attr attributes{};
+  attributes.link_detach.link_fd = static_cast<std::uint32_t>(link.get());
+  if (link) static_cast<void>(bpf(BPF_LINK_DETACH, attributes));
+  end_keeping();
+  return false;
+}
+
+Result<void> XdpPort::continue_with(std::vector<NamedDescriptor> held) {
+  const auto memory = std::ranges::find(held, "memory", &NamedDescriptor::name);
+  if (memory == held.end())
+    return fail(ErrorCode::invalid_argument, "the program ended before all was stored", "nothing is to be done");
+  const auto front = KeptMemory::map(info().name, memory->file.get());
+  if (!front) return tl::unexpected<Error>(front.error());
+  auto json = (*front)->record();
+  if (!json) return pass_on(std::move(json));
+  const auto version = handover::number(*json, "version", ~std::uint64_t{0});
+  if (!version || *version != handover::kVersion) return handover::malformed("it is of another version");
+  std::vector<FileDescriptor> files;
+  (*json)["descriptors"] = Json::array();
+  for (NamedDescriptor& one : held) {
+    (*json)["descriptors"].push_back(one.name);
+    files.push_back(std::move(one.file));
+  }
+  auto record = handover::read_port(*std::move(json), std::move(files));
+  if (!record) return pass_on(std::move(record));
+  const auto index = handover::number(record->details, "interface", ~std::uint32_t{0});
+  const auto network = handover::number(record->details, "network", ~std::uint64_t{0});
+  if (!index || !network || InterfaceId{*network, static_cast<unsigned>(*index)} != interface_.id())
+    return fail(ErrorCode::device_removed, "the interface was removed meanwhile", "nothing is to be done");
+  taken_ = std::make_shared<handover::TakenPort>();
+  taken_->record = *std::move(record);
+  taken_->queues.resize(kept_sizes_.size() / 2);
+  return take_over(*std::shared_ptr(taken_), true);
+}
+
+void XdpPort::record_kept(const PlacedSettings& settings) {
+  const auto offer = describe();
+  if (!offer) return kept_memory_->write_record({});
+  Json record{{"message", "port"},
+              {"version", handover::kVersion},
+              {"name", info().name},
+              {"driver", "xdp"},
+              {"settings", json::settings_json(settings)},
+              {"details", offer->details}};
+  record["details"]["slots"] = Json::array();
+  for (const PlacedRule& rule : placed_rules(settings)) record["details"]["slots"].push_back(rule.slot.value_or(0));
+  kept_memory_->write_record(record.dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
+// The memory comes last: without it a successor starts anew.
+void XdpPort::keep() {
+  if (taken_ != nullptr && !taken_->committed) return;
+  const bool is_path = keeper_->where() != handover::Keeper::kSystemd;
+  const SocketIdentity file = is_path ? identity_of(keeper_->where()) : SocketIdentity{};
+  const bool same = file.inode == keeper_file_.inode && file.device == keeper_file_.device &&
+                    file.made.tv_sec == keeper_file_.made.tv_sec && file.made.tv_nsec == keeper_file_.made.tv_nsec;
+  if (same && (keep_failed_ || !stored_.empty())) return;
+  keeper_file_ = file;
+  record_kept(settings());
+  auto offer = describe();
+  Result<void> done = offer ? Result<void>() : tl::unexpected<Error>(offer.error());
+  if (offer) {
+    auto& all = offer->descriptors;
+    const auto memory = std::ranges::find(all, std::string("memory"), &std::pair<std::string, int>::first);
+    std::rotate(all.begin(), std::next(memory), all.end());
+  }
+  stored_.clear();
+  for (std::size_t i = 0; done && i < offer->descriptors.size(); ++i) {
+    const auto& [what, descriptor] = offer->descriptors[i];
+    done = keeper_->store(kept_name(what), descriptor);
+    if (done) stored_.push_back(kept_name(what));
+  }
+  if (!done && !keep_failed_)
+    context()->log(LogLevel::warning, fmt::format("{}: is not kept: {}", info().name, done.error().message()));
+  keep_failed_ = !done;
+  if (!done) end_keeping();
+}
+
+void XdpPort::end_keeping() noexcept {
+  if (kept_memory_ != nullptr) losses_ = kept_memory_->losses(sockets_.size());
+  for (const std::string& name : std::exchange(stored_, {})) keeper_->remove(name);
+}
+
+}  // namespace pollux::xdp
