@@ -105,7 +105,9 @@ class Forwarder:
         self.log.close()
 
 
-class Replaced(unittest.TestCase):
+class Veths(unittest.TestCase):
+    """Two interfaces, whose other ends are in a host each."""
+
     def setUp(self):
         run("sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1")
         self.hosts = []
@@ -126,6 +128,13 @@ class Replaced(unittest.TestCase):
         self.addCleanup(self.monitor.wait)
         self.addCleanup(self.monitor.kill)
 
+    def links_that_went_down(self) -> list[str]:
+        self.monitor.terminate()
+        said = self.monitor.communicate(timeout=SECONDS)[0]
+        return [line for line in said.splitlines() if "NO-CARRIER" in line or "state DOWN" in line or "Deleted" in line]
+
+
+class Replaced(Veths):
     def start(self, *words: str) -> Forwarder:
         program = Forwarder(self.path, *words)
         self.addCleanup(program.end)
@@ -138,11 +147,6 @@ class Replaced(unittest.TestCase):
         still = re.search(r"stood still for (\d+) us", new.said())
         self.assertIsNotNone(still, new.said())
         return new, old.summary(), int(still[1])
-
-    def links_that_went_down(self) -> list[str]:
-        self.monitor.terminate()
-        said = self.monitor.communicate(timeout=SECONDS)[0]
-        return [line for line in said.splitlines() if "NO-CARRIER" in line or "state DOWN" in line or "Deleted" in line]
 
     def test_no_frame_is_lost_while_the_program_is_replaced(self):
         receiver = subprocess.Popen(self.hosts[1].command(sys.executable, "-c", RECEIVE), stdout=subprocess.PIPE, text=True)

@@ -18,6 +18,7 @@ void add_card(cli::App& app, const Environment& environment, int& exit_code);
 void add_completion(cli::App& app, const Environment& environment, int& exit_code);
 void add_doctor(cli::App& app, const Environment& environment, int& exit_code);
 void add_ethtool(cli::App& app, const Environment& environment, int& exit_code);
+void add_keeper(cli::App& app, const Environment& environment, int& exit_code);
 void add_led(cli::App& app, const Environment& environment, int& exit_code);
 void add_link(cli::App& app, const Environment& environment, int& exit_code);
 void add_manual(cli::App& app, const Environment& environment, int& exit_code);

@@ -99,6 +99,7 @@ int run(int argc, char** argv) {
   add_completion(app, environment, exit_code);
   add_doctor(app, environment, exit_code);
   add_ethtool(app, environment, exit_code);
+  add_keeper(app, environment, exit_code);
   add_led(app, environment, exit_code);
   add_link(app, environment, exit_code);
   add_list(app, environment, exit_code);

@@ -20,6 +20,7 @@
 #include "base/file_descriptor.hpp"
 #include "base/shell_words.hpp"
 #include "doctor/checks.hpp"
+#include "keeper.hpp"
 #include "pollux/mem/mempool.hpp"
 #include "pollux/net/port_facts.hpp"
 #include "pollux/net/settings.hpp"
@@ -109,6 +110,13 @@ Finding check_program(const Subject& subject) {
   if (!interface) return not_known(interface.error());
   const std::string other = xdp::attached_program(interface->index());
   if (other.empty()) return {State::ok, "no XDP program is attached"};
+  const std::string held = fmt::format("xdp/{}/", subject.interface);
+  for (const KeptDescriptor& one : kept_at(kDefaultKeeper).value_or(std::vector<KeptDescriptor>())) {
+    if (!one.name.starts_with(held) || one.runs) continue;
+    return {State::error, fmt::format("a keeper holds it for process {}, which has ended", one.process),
+            Remedy{fmt::format("pollux keeper drop {}", shell_quoted(held))},
+            "start that program again, which continues; the command ends the hold"};
+  }
   return {State::error, "another XDP program is attached: " + other,
           Remedy{fmt::format("ip link set dev {} xdp off", shell_quoted(subject.interface))},
           "stop its owner; the command is for a program that has none"};
