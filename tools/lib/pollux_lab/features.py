@@ -46,7 +46,7 @@ ONLY = {"guest.e1000e_": "e1000e_guest", "guest.tools_know_an_82574": "e1000e_gu
         "guest.virtio_": "virtio_guest", "guest.tools_know_a_virtio_device": "virtio_guest", "guest.": "guest",
         "qemu.Virtio": "virtio_qtest", "differential.Virtio": "virtio_qtest", "virtio_queues.": "virtio_sim", "virtio_model.": "virtio_sim",
         "ethtool.programs.Ethtool.test_a_card_without_nvm_and_phy": "virtio_sim", "ports.Xdp": "xdp", "doctor.KernelInterface.": "xdp", "interop.xdp.": "xdp",
-        "interop.handover.": "xdp",
+        "interop.handover.": "xdp", "interop.keeper.": "xdp",
         "qemu.": "qtest", "differential.": "qtest", "interop.offloads.Qemu.": "qtest"}
 REMEDY = "run tools/features --write to update the page; correct a stale claim in docs/features.toml, or the test that it names"
 
