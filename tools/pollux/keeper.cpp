@@ -322,6 +322,7 @@ void add_keeper(cli::App& app, const Environment& environment, int& exit_code) {
   cli::App* const command =
       app.add_subcommand("keeper", "Hold what ports have of the kernel while their program crashes (xdp:NAME?keep=)");
   command->require_subcommand(1);
+  command->footer("Examples:\n  sudo pollux keeper run &\n  sudo pollux keeper list");
   const auto add = [&](const char* name, const char* what) {
     cli::App* const one = command->add_subcommand(name, what);
     one->add_option("--socket", options->socket, fmt::format("Where it listens; {} if not given", kDefaultKeeper));
@@ -332,17 +333,18 @@ void add_keeper(cli::App& app, const Environment& environment, int& exit_code) {
                   "Seconds for which they are held after their program has ended; 2 if not given")
       ->check(cli::range(0.0, 3600.0));
   run->footer(
-      "sudo pollux keeper run --socket /run/l2fwd/keeper &\n"
-      "sudo l2fwd 'xdp:eth1?rule=all,keep=/run/l2fwd/keeper' null:\n"
+      "Example:\n"
+      "  sudo pollux keeper run --socket /run/l2fwd/keeper &\n"
+      "  sudo l2fwd 'xdp:eth1?rule=all,keep=/run/l2fwd/keeper' null:\n"
       "After a crash the same command continues the queues. Without it, the kernel has its traffic again after "
       "--hold.");
   run->callback([options, &environment, &exit_code] { exit_code = run_keeper(environment, *options); });
   cli::App* const list = add("list", "Show what a keeper holds");
-  list->footer("sudo pollux keeper list --socket /run/l2fwd/keeper");
+  list->footer("Example:\n  sudo pollux keeper list --socket /run/l2fwd/keeper");
   list->callback([options, &environment, &exit_code] { exit_code = list_held(environment, *options); });
   cli::App* const drop = add("drop", "Let a keeper drop what begins with a name: the kernel has its traffic again");
   drop->add_option("name", options->name, "Such as xdp/eth1/")->required();
-  drop->footer("sudo pollux keeper drop xdp/eth1/ --socket /run/l2fwd/keeper");
+  drop->footer("Example:\n  sudo pollux keeper drop xdp/eth1/ --socket /run/l2fwd/keeper");
   drop->callback([options, &environment, &exit_code] {
     const auto told = handover::Keeper(options->socket).tell(fmt::format("FDDROP=1\nFDNAME={}\n", options->name), {});
     exit_code = told ? kSuccess : report(environment, told.error());
