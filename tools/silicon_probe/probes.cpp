@@ -59,6 +59,7 @@ constexpr std::array kUnasked{
     Unasked{"I-RXSATR", "no probe",
             "it needs a sender of PTP messages; the conformance suite compares the times "
             "(`Clocks.StampSentAndReceivedMessages`)"},
+    Unasked{"I-LATENCY", "other hardware", "needs an I210, and a partner that stamps at the wire"},
     Unasked{"I-SPI", "harmful", "the probe would write the EEPROM"},
     Unasked{"I-SRIOV", "no probe", "there are no functions unless a program asks for them"},
     Unasked{"I-WAKE", "no probe", "the machine would have to sleep"},
