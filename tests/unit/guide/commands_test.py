@@ -53,8 +53,8 @@ def help_of(*words: str) -> str | None:
 
 def mistakes(words: list[str]) -> list[str]:
     called = [words[0]]
-    for word in words[1:3] if words[0] == "pollux" else []:  # pollux COMMAND, pollux vf serve
-        if not re.fullmatch(r"[a-z][a-z0-9-]+", word) or (len(called) > 1 and word != "serve"):
+    for word in words[1:3] if words[0] == "pollux" else []:  # pollux COMMAND, or pollux vf serve
+        if not re.fullmatch(r"[a-z][a-z0-9-]+", word) or (len(called) > 1 and help_of(*called, word) is None):
             break
         called.append(word)
     text = help_of(*called)
