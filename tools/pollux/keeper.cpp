@@ -222,12 +222,12 @@ void Held::drop_late() {
   for (auto& [process, owner] : owners_) {
     if (owner.ended || !has_ended(owner)) continue;
     owner.ended = now;
-    const auto mine = [&](const auto& entry) { return entry.second.process == process; };
+    const auto mine = [id = process](const auto& entry) { return entry.second.process == id; };
     if (std::ranges::any_of(entries_, mine)) say(fmt::format("process {} has ended", process));
   }
   std::erase_if(owners_, [&](const auto& one) {
     const auto& [process, owner] = one;
-    const auto mine = [&, id = process](const auto& entry) { return entry.second.process == id; };
+    const auto mine = [id = process](const auto& entry) { return entry.second.process == id; };
     if (std::ranges::none_of(entries_, mine)) return true;
     if (!owner.ended || now < *owner.ended + hold_) return false;
     const std::size_t count = drop(mine);
