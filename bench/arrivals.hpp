@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "faked_card.hpp"
 #include "fixture.hpp"
+#include "swap_macs.hpp"
 #include "workload.hpp"
 
 namespace pollux::bench {
@@ -35,6 +35,16 @@ class Arrivals {
   std::vector<std::array<std::uint32_t, kSteps>> sizes_;
 };
 
+/// Forwards what has arrived on a queue of Pollux. Returns how many frames that was.
+inline std::uint32_t forward_once(RxQueue& rx, TxQueue& tx, std::uint32_t limit) {
+  Burst<Setup::kMaxBurst> burst;
+  const std::uint32_t count = rx.rx_burst(burst, limit);
+  if (count == 0) return 0;
+  for (Mbuf& mbuf : burst) swap_macs(mbuf.data());
+  tx.tx_burst(burst);
+  return count;
+}
+
 /// One thread forwards what arrives on several queues, which it polls in turn. The card works between two turns: it
 /// sends, and moves what waits in it into what is armed. `Port`: a driver's, with `card()` and `forward(queue, limit)`.
 template <class Port>
@@ -48,7 +58,7 @@ class ForwardArrivals final : public Workload {
         setup_(setup),
         sent_(setup.queues) {}
   void prepare() override {
-    FakedCard& card = port_.card();
+    auto& card = port_.card();
     for (std::uint32_t queue = 0; queue < setup_.queues; ++queue) {
       if (card.finish_transmits(queue) != sent_[queue]) give_up("the driver did not send what it had received");
       if (turn_ % kTurns == 0) card.offer(queue, arrivals_.at(queue, turn_ / kTurns));

@@ -56,6 +56,8 @@ std::span<const Case> cases() {
       Case{"virtio_split_rx", kPollux, &virtio_split_receive, true, false},
       Case{"virtio_split_rx_mergeable", kPollux, &virtio_split_receive_mergeable, true, false},
       Case{"virtio_split_tx", kPollux, &virtio_split_transmit, true, false},
+      Case{"virtio_split_arrivals", kPollux, &virtio_split_arrivals, true, false},
+      Case{"virtio_packed_arrivals", kPollux, &virtio_packed_arrivals, true, false},
       Case{"virtio_packed_forward", kPollux, &virtio_packed_forward, true, false},
       Case{"virtio_packed_forward_mergeable", kPollux, &virtio_packed_forward_mergeable, true, false},
       Case{"virtio_packed_rx", kPollux, &virtio_packed_receive, true, false},

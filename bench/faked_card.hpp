@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "backlog.hpp"
 #include "pollux/base/clock.hpp"
 #include "pollux/device/device.hpp"
 
@@ -17,7 +18,10 @@ namespace pollux::bench {
 /// timed part. Each queue may have a thread of its own.
 class FakedCard {
  public:
-  static constexpr std::uint32_t kQueues = 16;
+  static constexpr std::uint32_t kQueues = Backlog::kQueues;
+  /// Frames of 64 bytes that wait in the card at most: 64 KiB, the 82576's default (datasheet, RXPBS). The faked virtio
+  /// device keeps as many.
+  static constexpr std::uint32_t kPacketBuffer = 1024;
 
   /// An 82574 has extended descriptors and a ring's registers at other places. DPDK's driver of it receives with legacy
   /// ones (`use_legacy_receive`).
@@ -57,9 +61,9 @@ class FakedCard {
   void receive(std::uint32_t queue, std::uint32_t count, std::uint32_t length);
   /// So many frames arrive for a receive queue. They wait in the card until `deliver`, which moves as many as the queue
   /// has armed descriptors for. Those for which the card has no room are lost. For one thread.
-  void offer(std::uint32_t queue, std::uint32_t count);
+  void offer(std::uint32_t queue, std::uint32_t count) { backlog_.offer(queue, count); }
   void deliver(std::uint32_t queue, std::uint32_t length);
-  [[nodiscard]] std::uint64_t lost() const { return lost_; }
+  [[nodiscard]] std::uint64_t lost() const { return backlog_.lost(); }
   /// A queue's tail registers, RDT and TDT.
   [[nodiscard]] const volatile std::uint32_t* rx_tail(std::uint32_t queue) const;
   [[nodiscard]] const volatile std::uint32_t* tx_tail(std::uint32_t queue) const;
@@ -99,11 +103,9 @@ class FakedCard {
   bool marking_ = false;
   bool older_addresses_ = false;
   bool legacy_receive_ = false;
-  std::uint32_t waiting_ = 0;  // frames, of all queues
-  std::uint64_t lost_ = 0;
+  Backlog backlog_{kPacketBuffer};
   struct alignas(64) Queue {
     std::uint32_t rx_head = 0;
-    std::uint32_t waiting = 0;
     std::uint32_t tx_head = 0;
     volatile std::uint64_t sink = 0;
     Sent sent;

@@ -21,7 +21,6 @@ namespace {
 constexpr std::uint32_t kLine = 64;
 constexpr std::uint32_t kHeaderBytes = 54;     // Ethernet, IPv4 and TCP
 constexpr std::uint64_t kLegacyStatus = 0xFF;  // of a write-back: in the oldest format these bits are the same
-constexpr std::uint32_t kPacketBuffer = 1024;  // frames of 64 bytes in 64 KiB, the 82576's default (datasheet, RXPBS)
 
 // An Ethernet header and an IPv4 header of a TCP packet of 50 bytes, followed by zeros.
 constexpr std::array<std::byte, 10240> kFrame = [] {
@@ -130,20 +129,12 @@ void FakedCard::receive(std::uint32_t queue, std::uint32_t count, std::uint32_t 
   if (cold_) _mm_mfence();
 }
 
-void FakedCard::offer(std::uint32_t queue, std::uint32_t count) {
-  const std::uint32_t taken = std::min(count, kPacketBuffer - waiting_);
-  lost_ += count - taken;
-  waiting_ += taken;
-  queues_[queue].waiting += taken;
-}
-
 void FakedCard::deliver(std::uint32_t queue, std::uint32_t length) {
   const std::uint32_t mask = ring<reg::RDLEN>(queue) / std::uint32_t{sizeof(Descriptor)} - 1;
   const std::uint32_t armed = (ring<reg::RDT>(queue) - queues_[queue].rx_head) & mask;
-  const std::uint32_t count = std::min(queues_[queue].waiting, armed);
+  const std::uint32_t count = std::min(backlog_.waiting(queue), armed);
   receive(queue, count, length);
-  queues_[queue].waiting -= count;
-  waiting_ -= count;
+  backlog_.take(queue, count);
 }
 
 std::uint32_t FakedCard::finish_transmits(std::uint32_t queue) {

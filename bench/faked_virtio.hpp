@@ -3,6 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
+
+#include "faked_card.hpp"
 
 namespace pollux::bench {
 
@@ -59,6 +62,26 @@ class FakedVirtqueue {
   std::uint32_t next_ = 0;  // position of the next available entry
   std::uint32_t used_ = 0;  // position of the next used entry
   volatile std::uint64_t sink_ = 0;
+};
+
+/// A network device of several pairs of queues that keeps what finds no buffer, as FakedCard does.
+class FakedVirtioCard {
+ public:
+  void add(FakedVirtqueue& receiver, FakedVirtqueue& sender) { pairs_.push_back({&receiver, &sender}); }
+  void offer(std::uint32_t queue, std::uint32_t count) { backlog_.offer(queue, count); }
+  void deliver(std::uint32_t queue, std::uint32_t length) {
+    backlog_.take(queue, pairs_[queue].receiver->receive(backlog_.waiting(queue), length));
+  }
+  std::uint32_t finish_transmits(std::uint32_t queue) { return pairs_[queue].sender->finish_transmits(); }
+  [[nodiscard]] std::uint64_t lost() const { return backlog_.lost(); }
+
+ private:
+  struct Pair {
+    FakedVirtqueue* receiver;
+    FakedVirtqueue* sender;
+  };
+  std::vector<Pair> pairs_;
+  Backlog backlog_{FakedCard::kPacketBuffer};
 };
 
 }  // namespace pollux::bench

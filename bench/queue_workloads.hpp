@@ -45,6 +45,7 @@ class QueueEnd {
     if (!first_ && sent != expected) give_up("the driver did not send all frames");
     first_ = false;
   }
+  [[nodiscard]] Device& device() { return device_; }
 
  protected:
   ~QueueEnd() = default;

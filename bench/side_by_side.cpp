@@ -33,6 +33,7 @@ constexpr std::string_view kBursts = "bursts";
 constexpr std::string_view kQueues = "queues";
 constexpr std::string_view kThreads = "threads";
 constexpr std::string_view kArrivals = "arrivals";
+constexpr std::string_view kVirtioArrivals = "virtio_arrivals";
 constexpr std::string_view kFeatures = "features";
 constexpr std::string_view kVirtio = "virtio";
 constexpr std::string_view kVmxnet3 = "vmxnet3";
@@ -55,6 +56,10 @@ constexpr Row on_queues(std::uint16_t queues, std::uint32_t ring) {
 constexpr Row arrivals(std::uint16_t queues, std::uint32_t ring) {
   return {"forward_arrivals", 32, false, false, "", kArrivals, queues, ring};
 }
+constexpr Row virtio_arrivals(std::string_view name, std::uint16_t queues, std::uint32_t ring) {
+  return {name, 32, false, false, "", kVirtioArrivals, queues, ring};
+}
+constexpr bool is_arrivals(const Row& row) { return row.table == kArrivals || row.table == kVirtioArrivals; }
 constexpr Row of_burst(std::uint32_t burst) { return {"forward", burst, false, false, "", kBursts}; }
 constexpr Row feature(std::string_view name) { return {name, 32, false, false, "", kFeatures}; }
 
@@ -101,6 +106,14 @@ constexpr std::array kRows = {
     arrivals(1, 2048),
     arrivals(4, 512),
     arrivals(16, 512),
+    virtio_arrivals("virtio_split_arrivals", 1, 512),
+    virtio_arrivals("virtio_split_arrivals", 1, 2048),
+    virtio_arrivals("virtio_split_arrivals", 4, 512),
+    virtio_arrivals("virtio_split_arrivals", 16, 512),
+    virtio_arrivals("virtio_packed_arrivals", 1, 512),
+    virtio_arrivals("virtio_packed_arrivals", 1, 2048),
+    virtio_arrivals("virtio_packed_arrivals", 4, 512),
+    virtio_arrivals("virtio_packed_arrivals", 16, 512),
     feature("forward"),
     feature("forward_poller"),
     feature("forward_captured"),
@@ -183,7 +196,7 @@ std::vector<Contender> contenders_of(const Row& row) {
   const BurstMode widest = processor_has(BurstMode::avx512) ? BurstMode::avx512 : BurstMode::avx2;
   const bool is_feature = row.table == kFeatures;
   const bool is_paravirtual = row.table == kVirtio || row.table == kVmxnet3;
-  const bool has_simd = !is_feature && !is_paravirtual;
+  const bool has_simd = !is_feature && !is_paravirtual && row.table != kVirtioArrivals;
   std::vector<Contender> contenders;
   if (best != BurstMode::scalar && has_simd) add(contenders, cases(), row, row.name, kPollux, {best});
   add(contenders, cases(), row, row.name, kPollux, {BurstMode::scalar});
@@ -219,7 +232,7 @@ double measure_once(Contender& contender) {
 // What is counted is the same warm and cold, and for one queue and many. Counting takes longer than all else, so it is
 // done once, on the smallest rings whose groups are those of the larger ones.
 std::string counts_of(const Row& row, const Contender& contender) {
-  if (row.table == kArrivals) return fmt::format(R"("lost":{:.0f},)", contender.lost);
+  if (is_arrivals(row)) return fmt::format(R"("lost":{:.0f},)", contender.lost);
   if (row.cold || row.table == kQueues || contender.one->who == kMinimalLoop) return {};
   Setup setup = contender.setup;
   setup.ring = row.table == kVmxnet3 ? setup.ring : 128;  // DPDK's vmxnet3 driver has no smaller rings
@@ -254,7 +267,7 @@ std::vector<std::string> measure(const Row& row, unsigned long runs, bool counte
   }
   std::vector<std::string> records;
   for (const Contender& one : contenders) {
-    const bool counts = row.table == kArrivals || (counted && !is_beaten(one, contenders));
+    const bool counts = is_arrivals(row) || (counted && !is_beaten(one, contenders));
     std::string more = counts ? counts_of(row, one) : "";
     if (!one.one->variant.empty()) more += fmt::format(R"("variant":"{}",)", one.one->variant);
     records.push_back(record_of(row, one.one->who, one.setup.mode, more, one.cycles));

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The queues of the virtio driver on a faked device.
+#include <memory>
+#include <vector>
+
+#include "arrivals.hpp"
 #include "drivers/virtio/queue/rx_queue.hpp"
 #include "drivers/virtio/queue/tx_queue.hpp"
 #include "faked_virtio.hpp"
@@ -96,6 +100,29 @@ class Sender : public QueueEnd<FakedVirtqueue> {
   driver::VirtioTxQueue queue_;
 };
 
+/// Several pairs of queues with one pool.
+class ArrivalsPort {
+ public:
+  ArrivalsPort(hw::virtio::Features features, const Setup& setup) : shared_(setup) {
+    for (std::uint16_t queue = 0; queue < setup.queues; ++queue) {
+      receivers_.push_back(std::make_unique<Receiver>(shared_, setup, features));
+      senders_.push_back(std::make_unique<Sender>(shared_, setup, features));
+      card_.add(receivers_.back()->device(), senders_.back()->device());
+    }
+  }
+  [[nodiscard]] FakedVirtioCard& card() { return card_; }
+  [[nodiscard]] const FakedVirtioCard& card() const { return card_; }
+  std::uint32_t forward(std::uint16_t queue, std::uint32_t limit) {
+    return forward_once(receivers_[queue]->queue(), senders_[queue]->queue(), limit);
+  }
+
+ private:
+  QueuePool shared_;
+  std::vector<std::unique_ptr<Receiver>> receivers_;
+  std::vector<std::unique_ptr<Sender>> senders_;
+  FakedVirtioCard card_;
+};
+
 using VirtioReceive = QueueReceive<Receiver>;
 using VirtioTransmit = QueueTransmit<Sender>;
 using VirtioForward = QueueForward<Receiver, Sender>;
@@ -125,6 +152,12 @@ std::unique_ptr<Workload> virtio_split_forward(const Setup& setup) {
 }
 std::unique_ptr<Workload> virtio_split_forward_mergeable(const Setup& setup) {
   return std::make_unique<VirtioForward>(setup, kBoth | feature::kMrgRxbuf);
+}
+std::unique_ptr<Workload> virtio_split_arrivals(const Setup& setup) {
+  return std::make_unique<ForwardArrivals<ArrivalsPort>>(setup, kBoth);
+}
+std::unique_ptr<Workload> virtio_packed_arrivals(const Setup& setup) {
+  return std::make_unique<ForwardArrivals<ArrivalsPort>>(setup, kBoth | feature::kRingPacked);
 }
 std::unique_ptr<Workload> virtio_packed_forward(const Setup& setup) {
   return std::make_unique<VirtioForward>(setup, kBoth | feature::kRingPacked);

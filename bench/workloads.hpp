@@ -66,6 +66,8 @@ std::unique_ptr<Workload> e1000e_transmit(const Setup& setup);
 std::unique_ptr<Workload> vmxnet3_forward(const Setup& setup);
 std::unique_ptr<Workload> vmxnet3_receive(const Setup& setup);
 std::unique_ptr<Workload> vmxnet3_transmit(const Setup& setup);
+std::unique_ptr<Workload> virtio_split_arrivals(const Setup& setup);
+std::unique_ptr<Workload> virtio_packed_arrivals(const Setup& setup);
 std::unique_ptr<Workload> virtio_split_forward(const Setup& setup);
 std::unique_ptr<Workload> virtio_split_forward_mergeable(const Setup& setup);
 std::unique_ptr<Workload> virtio_packed_forward(const Setup& setup);

@@ -5,6 +5,7 @@
 #include <rte_mbuf.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <random>
 #include <string>
@@ -14,6 +15,7 @@
 #include "faked_card.hpp"
 #include "fixture.hpp"
 #include "setup.hpp"
+#include "swap_macs.hpp"
 
 namespace pollux::bench {
 
@@ -90,5 +92,15 @@ class DpdkFixture {
 };
 
 inline std::uint8_t* data_of(rte_mbuf* mbuf) { return rte_pktmbuf_mtod(mbuf, std::uint8_t*); }
+
+/// Forwards what has arrived on a port, or on a `queue` of it. Returns how many frames that was.
+template <class Fixture, class... Queue>
+std::uint32_t forward_once(Fixture& fixture, std::uint32_t limit, Queue... queue) {
+  std::array<rte_mbuf*, Setup::kMaxBurst> mbufs{};
+  const std::uint32_t count = fixture.rx(mbufs.data(), limit, queue...);
+  if (count == 0) return 0;
+  for (std::uint32_t i = 0; i < count; ++i) swap_macs(data_of(mbufs[i]));
+  return fixture.tx(mbufs.data(), count, queue...);
+}
 
 }  // namespace pollux::bench

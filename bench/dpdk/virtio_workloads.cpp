@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The cases of DPDK's virtio driver: the work of workload_virtio.cpp, with its mbufs. The driver's functions are called
 // directly, without rte_eth_rx_burst around them.
+#include <memory>
+#include <utility>
 #include <vector>
 
+#include "arrivals.hpp"
 #include "dpdk_fixture.hpp"
 #include "dpdk_virtio.h"
 #include "faked_virtio.hpp"
@@ -17,7 +20,10 @@ namespace {
 class VirtioFixture {
  public:
   VirtioFixture(const DpdkVirtio& driver, const DpdkVirtioOffer& offer, const Setup& setup)
-      : driver_(driver), setup_(setup), pool_(shuffled_pool(setup, next_number())) {
+      : VirtioFixture(driver, offer, setup, shuffled_pool(setup, next_number())) {}
+  VirtioFixture(const DpdkVirtio& driver, const DpdkVirtioOffer& offer, const Setup& setup,
+                std::shared_ptr<rte_mempool> pool)
+      : driver_(driver), setup_(setup), pool_(std::move(pool)) {
     port_ = made(driver.start(&offer, pool_.get(), static_cast<std::uint16_t>(setup.ring)),
                  "DPDK's virtio driver did not start");
     if (port_->vectorized != offer.vectorized) give_up("DPDK's virtio driver did not choose its vectorized path");
@@ -44,6 +50,8 @@ class VirtioFixture {
     return port_->tx_burst(port_->tx, mbufs, static_cast<std::uint16_t>(count));
   }
   rte_mempool* pool() { return pool_.get(); }
+  [[nodiscard]] FakedVirtqueue& receiver() { return receiver_; }
+  [[nodiscard]] FakedVirtqueue& sender() { return sender_; }
 
  private:
   [[nodiscard]] FakedVirtqueue device(const DpdkVirtqueue& queue, const DpdkVirtioOffer& offer) const {
@@ -59,12 +67,39 @@ class VirtioFixture {
 
   const DpdkVirtio& driver_;
   Setup setup_;
-  std::unique_ptr<rte_mempool, FreePool> pool_;
+  std::shared_ptr<rte_mempool> pool_;
   DpdkVirtioPort* port_ = nullptr;
   FakedVirtqueue receiver_;
   FakedVirtqueue sender_;
   bool first_ = true;
 };
+
+// Several devices of a pair of queues each, with one pool: the driver's functions know only their queue.
+class ArrivalsPort {
+ public:
+  ArrivalsPort(const DpdkVirtio& driver, const DpdkVirtioOffer& offer, const Setup& setup) {
+    const std::shared_ptr<rte_mempool> pool = shuffled_pool(setup, next_number());
+    for (std::uint16_t queue = 0; queue < setup.queues; ++queue) {
+      pairs_.push_back(std::make_unique<VirtioFixture>(driver, offer, setup, pool));
+      card_.add(pairs_.back()->receiver(), pairs_.back()->sender());
+    }
+  }
+  [[nodiscard]] FakedVirtioCard& card() { return card_; }
+  [[nodiscard]] const FakedVirtioCard& card() const { return card_; }
+  std::uint32_t forward(std::uint16_t queue, std::uint32_t limit) { return forward_once(*pairs_[queue], limit); }
+
+ private:
+  std::vector<std::unique_ptr<VirtioFixture>> pairs_;
+  FakedVirtioCard card_;
+};
+
+// The same arrivals as Pollux's, with rings of `Ring` descriptors; 0: with those of the row.
+template <const DpdkVirtio& Driver, DpdkVirtioOffer Offer, std::uint32_t Ring>
+std::unique_ptr<Workload> make_arrivals(const Setup& setup) {
+  Setup own = setup;
+  if (Ring != 0) own.ring = Ring;
+  return std::make_unique<ForwardArrivals<ArrivalsPort>>(own, Driver, Offer);
+}
 
 template <class Made, const DpdkVirtio& Driver, DpdkVirtioOffer Offer>
 std::unique_ptr<Workload> make(const Setup& setup) {
@@ -86,7 +121,26 @@ constexpr DpdkVirtioOffer offer(unsigned what) {
           .vectorized = (what & kVectorized) != 0};
 }
 
-// The three cases of a driver with what is offered.
+template <const DpdkVirtio& Driver, DpdkVirtioOffer Offer>
+void add_arrivals(std::vector<Case>& cases, Case one) {
+  one.name = Offer.packed ? "virtio_packed_arrivals" : "virtio_split_arrivals";
+  const auto add = [&](std::string_view variant, auto* make) {
+    one.variant = variant;
+    one.make = make;
+    cases.push_back(one);
+  };
+  constexpr std::string_view kPaths[] = {"default", "in order", "vectorized"};
+  constexpr std::string_view kShort[] = {"default, rings of 64", "in order, rings of 64", "vectorized, rings of 64"};
+  constexpr std::string_view kHalf[] = {"default, rings of 128", "in order, rings of 128", "vectorized, rings of 128"};
+  constexpr std::string_view kLong[] = {"default, rings of 256", "in order, rings of 256", "vectorized, rings of 256"};
+  constexpr unsigned kPath = Offer.vectorized ? 2 : Offer.in_order ? 1 : 0;
+  add(kPaths[kPath], &make_arrivals<Driver, Offer, 0>);
+  add(kShort[kPath], &make_arrivals<Driver, Offer, 64>);
+  add(kHalf[kPath], &make_arrivals<Driver, Offer, 128>);
+  add(kLong[kPath], &make_arrivals<Driver, Offer, 256>);
+}
+
+// The cases of a driver with what is offered.
 template <const DpdkVirtio& Driver, DpdkVirtioOffer Offer>
 void add(std::vector<Case>& cases, std::string_view who) {
   if (Offer.packed && Offer.vectorized && !processor_has(BurstMode::avx512)) return;
@@ -95,6 +149,7 @@ void add(std::vector<Case>& cases, std::string_view who) {
   one.variant = Offer.vectorized ? "vectorized" : Offer.in_order ? "in order" : "default";
   one.least_burst = Offer.vectorized && !Offer.packed ? kLeastOfVectors : 1;
   cases.push_back(one);
+  if constexpr (!Offer.mergeable) add_arrivals<Driver, Offer>(cases, one);
   one.name = names[1];
   one.make = &make<DpdkReceiving<VirtioFixture>, Driver, Offer>;
   cases.push_back(one);

@@ -98,13 +98,7 @@ class DpdkForwardQueues final : public Workload {
 class DpdkArrivalsPort : public DpdkFixture {
  public:
   using DpdkFixture::DpdkFixture;
-  std::uint32_t forward(std::uint16_t queue, std::uint32_t limit) {
-    std::array<rte_mbuf*, Setup::kMaxBurst> mbufs{};
-    const std::uint32_t count = rx(mbufs.data(), limit, queue);
-    if (count == 0) return 0;
-    for (std::uint32_t i = 0; i < count; ++i) swap_macs(data_of(mbufs[i]));
-    return tx(mbufs.data(), count, queue);
-  }
+  std::uint32_t forward(std::uint16_t queue, std::uint32_t limit) { return forward_once(*this, limit, queue); }
 };
 
 // Polls the same arrivals as Pollux, with rings of `Ring` descriptors; 0: with those of the row.
