@@ -12,8 +12,9 @@ namespace pollux::bench {
 namespace {
 
 /// Cases that are compared with `forward` and have no counts of their own in each mode.
-constexpr std::array<std::string_view, 5> kOtherForwards{"forward_queues", "forward_arrivals", "forward_observed",
-                                                         "forward_unmatched", "forward_raw"};
+constexpr std::array<std::string_view, 7> kOtherForwards{
+    "forward_queues",    "forward_arrivals", "virtio_split_arrivals", "virtio_packed_arrivals", "forward_observed",
+    "forward_unmatched", "forward_raw"};
 
 /// Cases that receive as gated cases do, and send as others do.
 constexpr std::array<std::string_view, 2> kCombined{"virtio_split_forward_mergeable",
