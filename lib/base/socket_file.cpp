@@ -61,11 +61,7 @@ SocketIdentity identity_of(const std::string& path) noexcept {
 
 namespace {
 
-// The number of a file that was removed may be used again at once.
-bool is_same(const SocketIdentity& one, const SocketIdentity& other) noexcept {
-  return one.inode != 0 && one.inode == other.inode && one.device == other.device &&
-         one.made.tv_sec == other.made.tv_sec && one.made.tv_nsec == other.made.tv_nsec;
-}
+bool is_same(const SocketIdentity& one, const SocketIdentity& other) noexcept { return one.inode != 0 && one == other; }
 
 }  // namespace
 

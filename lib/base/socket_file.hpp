@@ -25,7 +25,11 @@ namespace pollux {
 struct SocketIdentity {
   dev_t device = 0;
   ino_t inode = 0;
-  timespec made{};
+  timespec made{};  ///< since the number of a file that was removed may be used again at once
+  friend bool operator==(const SocketIdentity& one, const SocketIdentity& other) noexcept {
+    return one.inode == other.inode && one.device == other.device && one.made.tv_sec == other.made.tv_sec &&
+           one.made.tv_nsec == other.made.tv_nsec;
+  }
 };
 [[nodiscard]] SocketIdentity identity_of(const std::string& path) noexcept;
 

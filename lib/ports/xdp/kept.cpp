@@ -161,9 +161,7 @@ void XdpPort::keep() {
   if (taken_ != nullptr && !taken_->committed) return;
   const bool is_path = keeper_->where() != handover::Keeper::kSystemd;
   const SocketIdentity file = is_path ? identity_of(keeper_->where()) : SocketIdentity{};
-  const bool same = file.inode == keeper_file_.inode && file.device == keeper_file_.device &&
-                    file.made.tv_sec == keeper_file_.made.tv_sec && file.made.tv_nsec == keeper_file_.made.tv_nsec;
-  if (same && (keep_failed_ || !stored_.empty())) return;
+  if (file == keeper_file_ && (keep_failed_ || !stored_.empty())) return;
   keeper_file_ = file;
   record_kept(settings());
   auto offer = describe();
