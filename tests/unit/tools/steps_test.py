@@ -302,6 +302,24 @@ class ProcessorSeconds(Run):
         self.assertGreaterEqual(seconds, 0.4)
 
 
+class Coverage(unittest.TestCase):
+    def build(self, folder: pathlib.Path, *sources: str) -> None:
+        """Builds an object and the notes of each, as a compiler does that counts."""
+        text = "rule compile\n  command = touch $out $notes\n"
+        text += "".join(f"build {each}.o: compile\n  notes = {each}.gcno {each}.gcda\n" for each in sources)
+        (folder / "build.ninja").write_text(text)
+        subprocess.run(["ninja", "-C", str(folder)], stdout=subprocess.DEVNULL, check=True)
+
+    def test_forgets_counts_and_the_notes_of_what_is_not_built_any_more(self):
+        with tempfile.TemporaryDirectory(prefix="pollux-coverage-") as name:
+            folder = pathlib.Path(name)
+            self.build(folder, "kept.cpp", "regrouped.cpp")
+            self.build(folder, "kept.cpp")
+            build_steps.forget_coverage(folder)
+            self.assertEqual(sorted(file.name for file in folder.glob("*.*") if not file.name.startswith((".", "build."))),
+                             ["kept.cpp.gcno", "kept.cpp.o"])
+
+
 class Tool(unittest.TestCase):
     """tools/test itself, before anything runs."""
 
