@@ -325,6 +325,7 @@ class Command(unittest.TestCase):
         self.refuses("unknown option", "--all", A, B)
         self.refuses("--loopback takes one port", "--loopback", A, B)
         self.refuses("--give-back needs the ports", "--give-back")
+        self.refuses("name two ports", "--look")
 
     def test_looking_changes_nothing_and_says_why_it_would_refuse(self):
         with Sandbox() as sandbox:
@@ -340,6 +341,9 @@ class Command(unittest.TestCase):
             self.assertIn("nothing was changed", outcome.stderr)
             calls = (sandbox.folder / "calls").read_text().splitlines()
             self.assertEqual([call.split()[:2] for call in calls], [["pollux", "doctor"]] * 2)
+            outcome = sandbox.run("tools/silicon", "--look", "--programs", str(programs), A)
+            self.assertEqual(outcome.returncode, 1, "one port may be looked at, too")
+            self.assertIn(f"refused: there is no PCI device {A}\n", outcome.stdout)
             outcome = sandbox.run("tools/silicon", "--look", "--programs", str(programs), "--output", "/nowhere/x.tar.gz", A, B)
             self.assertIn("the archive cannot be written", outcome.stderr)
 

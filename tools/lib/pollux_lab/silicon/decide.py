@@ -11,7 +11,7 @@ from pollux_lab.errors import LabError
 
 SECONDS = 60
 # Pollux's drivers of cards that nobody has tried. A vmxnet3 device is silicon of VMware's.
-DRIVEN = {"igb": "an 82576 with copper ports", "e1000e": "an 82574", "vmxnet3": "a vmxnet3 device"}
+DRIVEN = {"igb": "an 82576, I350, I210 or I211 with copper ports", "e1000e": "an 82574", "vmxnet3": "a vmxnet3 device"}
 # The doctor's checks, by what a fault means for a run. Of the others a fault is a warning.
 REFUSED = ("mounts", "iommu", "card", "group", "in-use", "give-back")
 FORCIBLE = ("host-use", "firmware")
