@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Shares a card with the kernel: the program answers UDP echo itself, and the kernel gets all other frames through an
 // interface with the card's address. A KernelPath and a Poller in use.
+#include <cstdint>
 #include <functional>
+#include <map>
+#include <string>
 
 #include "command_line.hpp"
 #include "echo/responder.hpp"
@@ -100,7 +103,9 @@ Result<void> kernel_path(Words& words) {
   auto served = serve(**own, **path, responder, ring_full);
   fmt::print("answered: {} UDP; frames: {} to the kernel, {} from the kernel; dropped: {} ring_full",
              responder.answers().udp, (*path)->frames_to_kernel(), (*path)->frames_to_port(), ring_full.value());
-  for (const DropCounter* reason : (*path)->drops()) fmt::print(", {} {}", reason->value(), reason->name());
+  std::map<std::string, std::uint64_t> dropped;  // segmentation has the same reasons in both directions
+  for (const DropCounter* reason : (*path)->drops()) dropped[reason->name()] += reason->value();
+  for (const auto& [reason, frames] : dropped) fmt::print(", {} {}", frames, reason);
   fmt::print("\n");
   return served;
 }

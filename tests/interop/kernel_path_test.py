@@ -61,7 +61,9 @@ class KernelBehindCard(unittest.TestCase):
 
     def counts(self) -> dict[str, int]:
         said = self.program.summary()
-        counts = {name: int(count) for count, name in re.findall(r"(\d+) (\w+)", said)}
+        found = re.findall(r"(\d+) (\w+)", said)
+        counts = {name: int(count) for count, name in found}
+        self.assertEqual(len(counts), len(found), said)  # each reason once
         counts["to_kernel"], counts["from_kernel"] = map(int, re.search(r"(\d+) to the kernel, (\d+) from the kernel", said).groups())
         return counts
 
