@@ -7,9 +7,16 @@
 #include <pollux/pollux.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <uv.h>
 
 enum { kBurst = 32, kSecond = 1000 };
+
+static const char kUsage[] =
+    "usage: watch_uv_c PORT\n"
+    "\n"
+    "Counts the frames of a port, such as tap:demo0, in a loop of libuv, drops them, and prints what came in each\n"
+    "second. Ctrl-C ends it.\n";
 
 struct watch {
   pollux_context* context;
@@ -90,7 +97,9 @@ static int run(struct watch* watch, uv_loop_t* loop) {
 }
 
 int main(int argc, char** argv) {
-  if (argc != 2) return fprintf(stderr, "usage: watch_uv_c PORT\n"), 2;
+  if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+    return printf("%s", kUsage) < 0 || fflush(stdout) != 0;
+  if (argc != 2) return fprintf(stderr, "%s", kUsage), 2;
   struct watch watch = {0};
   pollux_port* port = NULL;
   int status = 1;

@@ -54,6 +54,10 @@ class Programs(unittest.TestCase):
         ran = subprocess.run([WATCH, "nope:"], capture_output=True, text=True, timeout=60)
         self.assertEqual(ran.returncode, 1, ran)
         self.assertIn("unknown scheme 'nope'", ran.stderr)
+        ran = subprocess.run([WATCH, "--help"], capture_output=True, text=True, timeout=60)
+        self.assertEqual((ran.returncode, ran.stderr), (0, ""))
+        self.assertIn("usage: watch_uv_c PORT\n", ran.stdout)
+        self.assertEqual(subprocess.run([WATCH], capture_output=True, timeout=60).returncode, 2)
 
 
 if __name__ == "__main__":
