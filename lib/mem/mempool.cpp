@@ -12,6 +12,7 @@
 
 #include "mem/context_state.hpp"
 #include "mem/mempool_core.hpp"
+#include "mem/mempool_title.hpp"
 #include "mem/ownership.hpp"
 #include "pollux/mem/burst.hpp"
 
@@ -31,7 +32,7 @@ constexpr std::uint64_t kMaxBytes = (std::uint64_t{1} << 32) * 64;
 
 Result<void> check(const MempoolOptions& options) {
   const auto refuse = [&](std::string what, std::string hint) {
-    return fail(ErrorCode::invalid_argument, fmt::format("mempool {}: {}", options.name, what), std::move(hint));
+    return fail(ErrorCode::invalid_argument, fmt::format("{}: {}", title_of(options), what), std::move(hint));
   };
   if (options.count == 0) return refuse("count is 0", "ask for at least 1 mbuf");
   if (options.data_room < kMinDataRoom || options.data_room > kMaxDataRoom) {
@@ -60,7 +61,7 @@ Result<void> check(const MempoolOptions& options) {
 // The size of a pool depends on the size of its pages, which is only known after an allocation. It is allocated again
 // only in huge pages smaller than kHugePage.
 Result<DmaMemory> allocate_for(ContextState& context, const MempoolOptions& options) {
-  const std::string purpose = "mempool " + options.name;
+  const std::string purpose = title_of(options);
   const auto allocate = [&](std::size_t page) {
     return context.allocate({.size = MempoolCore::bytes_for(options, page),
                              .numa_node = options.numa_node,
@@ -199,7 +200,7 @@ Result<void> MempoolCore::take_all(std::span<Mbuf*> mbufs, std::string_view user
   std::fill_n(mbufs.begin(), taken, nullptr);
   count_failure();
   return fail(ErrorCode::no_memory,
-              fmt::format("mempool {} has {} mbufs left and {} needs {}", options_.name, taken, user, mbufs.size()),
+              fmt::format("{} has {} mbufs left and {} needs {}", title_of(options_), taken, user, mbufs.size()),
               "make the pool larger (count) or the rings smaller (rx.ring, tx.ring)");
 }
 
@@ -275,7 +276,7 @@ Misuse MempoolCore::describe_leak() const {
   const std::uint32_t missing =
       options_.count - static_cast<std::uint32_t>(shared_count_.load(std::memory_order_relaxed));
   return {MisuseKind::leak,
-          fmt::format("mempool {}: {} mbufs were still allocated when {} was destroyed: {}", options_.name, missing,
+          fmt::format("{}: {} mbufs were still allocated when {} was destroyed: {}", title_of(options_), missing,
                       owner_ == Owner::port ? "its Context" : "it", describe_missing())};
 }
 

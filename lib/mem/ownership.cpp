@@ -7,6 +7,7 @@
 
 #include "mem/context_state.hpp"
 #include "mem/mempool_core.hpp"
+#include "mem/mempool_title.hpp"
 
 namespace pollux::ownership {
 namespace {
@@ -17,7 +18,7 @@ std::string describe(const char* verb, const Site& site) {
 }
 
 std::string describe(Mbuf& mbuf) {
-  return fmt::format("mbuf {} of mempool {}", static_cast<const void*>(&mbuf), MbufAccess::pool(mbuf).options().name);
+  return fmt::format("mbuf {} of {}", static_cast<const void*>(&mbuf), title_of(MbufAccess::pool(mbuf).options()));
 }
 
 }  // namespace

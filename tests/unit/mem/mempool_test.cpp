@@ -29,7 +29,7 @@ TEST_P(MempoolRefuses, OptionsOutsideTheirRange) {
   const auto pool = Mempool::create(fixture.context(), GetParam().options);
   ASSERT_FALSE(pool);
   EXPECT_EQ(pool.error().code, ErrorCode::invalid_argument);
-  EXPECT_EQ(pool.error().what, std::string("mempool mempool: ") + GetParam().what);
+  EXPECT_EQ(pool.error().what, std::string("mempool: ") + GetParam().what);
   EXPECT_THAT(pool.error().hint, HasSubstr(GetParam().hint));
 }
 
