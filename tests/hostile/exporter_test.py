@@ -214,6 +214,13 @@ class WebPages(unittest.TestCase):
 
     def test_names_of_others(self):
         self.start("127.0.0.1")
+        self.names_of_others_are_told_nothing()
+
+    def test_names_of_others_where_the_address_is_one_of_ipv6(self):
+        self.start("[::ffff:127.0.0.1]")  # the same address: a client of IPv4 reaches it
+        self.names_of_others_are_told_nothing()
+
+    def names_of_others_are_told_nothing(self) -> None:
         for fields in ("Host: page.example:PORT\r\n", "Host: page.example\r\n", "host:page.example:PORT\r\n",
                        "HOST: \tPAGE.EXAMPLE:PORT \r\n",
                        "Accept: */*\r\nHost: page.example\r\nOrigin: http://page.example\r\n", "Host: 127.0.0.1.page.example\r\n",

@@ -57,8 +57,11 @@ sockaddr_storage parse(const std::string& text, socklen_t& size) {
 }
 
 bool is_loopback(const sockaddr_storage& address) {
-  if (address.ss_family == AF_INET6)
-    return IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6&>(address).sin6_addr) != 0;
+  if (address.ss_family == AF_INET6) {
+    const in6_addr& six = reinterpret_cast<const sockaddr_in6&>(address).sin6_addr;
+    const bool is_mapped_loopback = IN6_IS_ADDR_V4MAPPED(&six) != 0 && six.s6_addr[12] == IN_LOOPBACKNET;
+    return is_mapped_loopback || IN6_IS_ADDR_LOOPBACK(&six) != 0;
+  }
   return ntohl(reinterpret_cast<const sockaddr_in&>(address).sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
 }
 
