@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -12,6 +13,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "pollux/device/device.hpp"
@@ -126,6 +128,14 @@ class RecordReader {
   /// The next event, without consuming it; an event of kind `end` after the last one. The reader owns its payload.
   [[nodiscard]] const RecordEvent& peek() const noexcept { return next_; }
   void advance() noexcept;
+  /// Whether the next event or a later one is `wanted`.
+  [[nodiscard]] bool any_left(const std::function<bool(const RecordEvent&)>& wanted) {
+    const auto [at, position, next] = std::tuple(at_, position_, next_);
+    while (next_.kind != RecordEvent::Kind::end && !wanted(next_)) advance();
+    const bool found = next_.kind != RecordEvent::Kind::end;
+    std::tie(at_, position_, next_) = std::tuple(at, position, next);
+    return found;
+  }
   /// Number of events consumed.
   [[nodiscard]] std::uint64_t position() const noexcept { return position_; }
   /// Whether the file has its end mark.

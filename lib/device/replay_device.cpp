@@ -21,6 +21,7 @@
 #include "base/file_descriptor.hpp"
 #include "base/open_file.hpp"
 #include "device/record_format.hpp"
+#include "device/record_text.hpp"
 #include "mem/context_state.hpp"
 #include "pollux/device/record.hpp"
 
@@ -208,7 +209,8 @@ class ReplayDevice final : public Device {
     if (++flushes_ >= reader_.peek().value) consume();
   }
 
-  /// The recorded event that matches the driver's request. If none does: marks the card as removed, returns nullopt.
+  /// The recorded event that matches the driver's request. If none does: nullopt, and marks the card as removed unless
+  /// the request comes after the recorded run.
   [[nodiscard]] std::optional<RecordEvent> answer(const RecordEvent& request) {
     if (diverged_) return std::nullopt;
     skip_optional_events();
@@ -223,7 +225,7 @@ class ReplayDevice final : public Device {
                       (request.kind == Kind::read || request.kind == Kind::config_read || next.value == request.value ||
                        is_ring_base(request));
     if (!same) {
-      diverge(request);
+      if (!is_after_the_run(request)) diverge(request);
       return std::nullopt;
     }
     return next;
@@ -248,6 +250,20 @@ class ReplayDevice final : public Device {
   [[nodiscard]] bool is_ring_base(const RecordEvent& request) const noexcept {
     const auto ring = request.kind == Kind::write ? ring_register(request) : std::nullopt;
     return ring && ring->is_base();
+  }
+  [[nodiscard]] bool is_doorbell(const RecordEvent& event) const noexcept {
+    const auto ring = event.kind == Kind::write ? ring_register(event) : std::nullopt;
+    return ring && ring->role == Role::tail;
+  }
+  // Ctrl-C or a clock ended the recorded run between two polls, and may end this one later. Until its port is stopped,
+  // too, doorbells have no effect.
+  [[nodiscard]] bool is_after_the_run(const RecordEvent& request) {
+    if (!is_doorbell(request) || reader_.peek().kind == Kind::end) return false;
+    if (stopped_at_ == reader_.position()) return true;
+    if (reader_.any_left([this](const RecordEvent& event) { return is_doorbell(event); })) return false;
+    stopped_at_ = reader_.position();
+    context_->log(LogLevel::info, fmt::format("{}: the recorded port was stopped here; stop this one, too", name_));
+    return true;
   }
   [[nodiscard]] bool is_counter(const RecordEvent& event) const noexcept {
     return event.kind == Kind::read && is_word(event) && layout_.is_counter(event.offset);
@@ -314,8 +330,9 @@ class ReplayDevice final : public Device {
   void diverge(const RecordEvent& request) {
     diverged_ = true;
     removed_.store(true, std::memory_order_release);
-    const std::string text = fmt::format("{}: event {}: the driver made {}, but the recording has {}", name_,
-                                         reader_.position(), describe(request), describe(reader_.peek()));
+    const std::string text =
+        fmt::format("{}: event {}: the driver made {}, but the recording has {}", name_, reader_.position(),
+                    describe(request, layout_), describe(reader_.peek(), layout_));
     {
       const std::lock_guard lock(progress_->mutex_);
       progress_->divergence_ = text;
@@ -323,26 +340,6 @@ class ReplayDevice final : public Device {
     context_->log(LogLevel::error, text +
                                        ": replay it with the program, options and release that recorded it; "
                                        "the replay of a run that was stopped by hand ends so, too");
-  }
-  [[nodiscard]] std::string describe(const RecordEvent& event) const {
-    switch (event.kind) {
-      case Kind::read: return "a read of " + describe_register(event);
-      case Kind::write: return fmt::format("a write of {:#x} to {}", event.value, describe_register(event));
-      case Kind::config_read: return fmt::format("a read of configuration space at {:#x}", event.offset);
-      case Kind::config_write:
-        return fmt::format("a write of {:#x} to configuration space at {:#x}", event.value, event.offset);
-      case Kind::bus_master:
-        return event.bar != 0 ? "a call that enables bus mastering" : "a call that disables bus mastering";
-      case Kind::reset: return "a reset of the function";
-      case Kind::interrupts_on: return fmt::format("a call that enables {} interrupt vectors", event.queue);
-      case Kind::end: return "no further event: its card counts as removed from here on";
-      default: return "an event of the card";
-    }
-  }
-  [[nodiscard]] std::string describe_register(const RecordEvent& event) const {
-    const std::string part = event.width == 4 ? "" : fmt::format("{} bits of ", 8 * event.width);
-    if (event.bar != layout_.bar) return fmt::format("{}{:#x} in BAR {}", part, event.offset, event.bar);
-    return fmt::format("{}{} ({:#x})", part, layout_.name(event.offset), event.offset);
   }
 
   std::shared_ptr<ContextState> context_;
@@ -355,6 +352,7 @@ class ReplayDevice final : public Device {
   bool attached_ = false;
   std::atomic<bool> removed_{false};
   bool diverged_ = false;
+  std::optional<std::uint64_t> stopped_at_;  // position of the event with which the recorded port began to stop
   std::optional<RecordEvent> last_read_;
   std::uint32_t last_read_value_ = 0;
   std::uint32_t flushes_ = 0;                        // made by the driver since the last event

@@ -246,6 +246,19 @@ class L2fwd(unittest.TestCase):
             self.assertIn("conserved: yes", out)
             self.assertRegex(out, r"received 0 = sent 0 \+ dropped 0 \(none\) \+ in flight 0")
 
+    def test_ctrl_c_ends_the_replay_of_a_run_that_it_ended(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for port, until in ((f"record:{folder}/a.rec,sim:0", "forwarding"), (f"replay:{folder}/a.rec", "the recorded port was stopped here")):
+                with subprocess.Popen([L2FWD, port, "null:?rx=64"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as program:
+                    self.addCleanup(program.kill)
+                    said = ""
+                    while until not in said and program.poll() is None:
+                        said += program.stderr.readline()
+                    program.send_signal(signal.SIGINT)
+                    said += program.communicate(timeout=SECONDS)[1]
+                self.assertEqual(program.returncode, 0, said)
+                self.assertIn(until, said)
+
     def test_json_ends_with_the_summary(self):
         status, out, err = self.interrupted(signal.SIGINT, "--json")
         self.assertEqual(status, 0, err)

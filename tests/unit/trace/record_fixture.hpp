@@ -149,8 +149,10 @@ class RecordTest : public testing::Test {
     return application.finish();
   }
 
-  /// Runs the same application on a replay of the file. Calls `deviate`, if set, in the middle of the run.
-  Observation replay(const std::function<void(Port&)>& deviate = nullptr) {
+  /// Runs the same application on a replay of the file. Calls `deviate`, if set, in the middle of the run, and `go_on`
+  /// behind it.
+  Observation replay(const std::function<void(Port&)>& deviate = nullptr,
+                     const std::function<void(ContextFixture&, Port&)>& go_on = nullptr) {
     ContextFixture fixture;
     fixture.splits = splits_;
     progress_ = std::make_shared<ReplayProgress>();
@@ -164,6 +166,7 @@ class RecordTest : public testing::Test {
       if (i == kRounds / 2 && deviate) deviate(*port);
       application.round();
     }
+    if (go_on) go_on(fixture, *port);
     Observation observed = application.finish();
     log_ = fixture.log;
     return observed;

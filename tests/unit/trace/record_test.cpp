@@ -90,6 +90,34 @@ TEST_F(RecordTest, ReportsWhereTheDriverDiffersFromTheRecording) {
   EXPECT_NE(replayed.stop_error, "");
 }
 
+// As after Ctrl-C, which comes at another poll in each run.
+TEST_F(RecordTest, AReplayMayBeStoppedLaterThanTheRecordedRun) {
+  const Observation recorded = record();
+  const Observation replayed = replay(nullptr, [](ContextFixture& fixture, Port& port) {
+    std::mt19937 random(5);
+    for (int i = 0; i < 20; ++i) send_some(fixture, port, random);
+  });
+  EXPECT_EQ(progress_->divergence(), "");
+  EXPECT_TRUE(progress_->at_end());
+  EXPECT_THAT(log_, HasSubstr("the recorded port was stopped here; stop this one, too"));
+  EXPECT_EQ(replayed.stop_error, "");
+  EXPECT_TRUE(replayed.frames == recorded.frames);
+}
+
+TEST_F(RecordTest, ADoorbellMoreDivergesWhereTheRecordedRunWentOn) {
+  static_cast<void>(record());
+  static_cast<void>(replay([](Port& port) {
+    Burst<1> burst;
+    MbufPtr mbuf = port.rx_pool()->allocate();
+    static_cast<void>(mbuf->append(60));
+    ASSERT_TRUE(burst.push(mbuf));
+    port.tx(0).tx_burst(burst);
+  }));
+  EXPECT_THAT(progress_->divergence(), HasSubstr("to TDT[0] (0xe018), but the recording has"));
+  EXPECT_THAT(log_, testing::Not(HasSubstr("was stopped here")));
+  EXPECT_FALSE(progress_->at_end());
+}
+
 TEST_F(RecordTest, StatisticsMayBeReadAtOtherTimes) {
   const Observation recorded = record();
   const Observation replayed = replay([](Port& port) { EXPECT_TRUE(port.service()); });
