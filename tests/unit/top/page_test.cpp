@@ -123,6 +123,18 @@ TEST(TopPage, QueuesIdlePortsAndHelpAreChosen) {
   EXPECT_THAT(text_of_page(page_of(ports, {.has_keys = false}, {})), Not(HasSubstr("h help")));
 }
 
+TEST(TopPage, APortThatReceivedNothingIsMeasuredToo) {
+  PortRates port = port_named("plx0");
+  port.burst_share.clear();
+  EXPECT_THAT(text_of_page(page_of({port}, {}, {})), HasSubstr("none since the last update"));
+}
+
+TEST(TopPage, HeadingsNameTheirUnits) {
+  const std::string page = text_of_page(page_of({port_named("plx0")}, {}, {}));
+  EXPECT_THAT(page, HasSubstr("\nQUEUE  FRAMES/s   BITS/s   DROP/s   EMPTY   BURST  CYC/FRM\n"));
+  EXPECT_THAT(page, HasSubstr("\nDROPS BY REASON         DROP/s    TOTAL RECEIVE BURSTS BY FRAMES\n"));
+}
+
 TEST(TopPage, WhatIsNotKnownIsADash) {
   PortRates port = port_named("plx0");
   port.empty_polls = port.cycles_per_frame = std::nullopt;

@@ -66,8 +66,8 @@ std::string title_of(const std::vector<PortRates>& ports, const View& view) {
 }
 
 void add_queues(std::vector<Line>& lines, const PortRates& port) {
-  lines.push_back({fmt::format("{:<6} {:>8} {:>8} {:>8} {:>7} {:>7} {:>8}", "QUEUE", "p/s", "b/s", "DROP/s", "EMPTY",
-                               "BURST", "CYC/FRM"),
+  lines.push_back({fmt::format("{:<6} {:>8} {:>8} {:>8} {:>7} {:>7} {:>8}", "QUEUE", "FRAMES/s", "BITS/s", "DROP/s",
+                               "EMPTY", "BURST", "CYC/FRM"),
                    Style::heading});
   for (const QueueRates& queue : port.queues) {
     lines.push_back(
@@ -79,7 +79,7 @@ void add_queues(std::vector<Line>& lines, const PortRates& port) {
 }
 
 std::vector<std::string> drop_lines(const PortRates& port) {
-  std::vector<std::string> lines{fmt::format("{:<22} {:>7} {:>8}", "DROPS BY REASON", "/s", "TOTAL")};
+  std::vector<std::string> lines{fmt::format("{:<22} {:>7} {:>8}", "DROPS BY REASON", "DROP/s", "TOTAL")};
   const auto add = [&](const std::vector<DropRate>& reasons) {
     for (const DropRate& drop : reasons)
       lines.push_back(fmt::format("{:<22.22} {:>7} {:>8}", drop.reason, short_text(drop.rate),
@@ -105,7 +105,7 @@ std::vector<std::string> burst_lines(const PortRates& port) {
     const auto bar = static_cast<std::size_t>(std::lround(share * kBarColumns));
     lines.push_back(fmt::format("{:>7} {:>4.0f}% {}", bucket_name(i), share * 100, std::string(bar, '#')));
   }
-  if (port.burst_share.empty()) lines.emplace_back("not measured");
+  if (port.burst_share.empty()) lines.emplace_back(port.empty_polls ? "none since the last update" : "not measured");
   return lines;
 }
 
@@ -142,7 +142,9 @@ std::vector<Line> help_page() {
       "h or ?     this page",
       "q          quit",
       "",
+      "p/s, b/s frames and bits a second",
       "EMPTY    share of the polls that found no frame",
+      "BURST    frames of a burst, on average",
       "CYC/FRM  cycles from the end of a burst to the end of the next poll, or until it sleeps, a frame",
       "POOL     share of the mbufs in use in the pool that feeds the port",
       "-        not known, or not measured",
