@@ -163,6 +163,7 @@ class Kept(Veths):
         found = run("unshare", "--mount", "sh", "-c", f"{there} && exec {POLLUX} doctor xdp:plxx0", check=False)
         self.assertIn(f"a keeper holds it for process {program.process.pid}, which has ended", found)
         self.assertIn("pollux keeper drop xdp/plxx0/", found)
+        self.assertIn("begins with 'xdp/plx0/'", run(POLLUX, "keeper", "drop", "xdp/plx0/", "--socket", self.path, check=False))
         run(POLLUX, "keeper", "drop", "xdp/plxx0/", "--socket", self.path)
         self.wait_until(lambda: not self.has_program())
         self.assertEqual([line for line in self.held() if "plxx0" in line], [])

@@ -299,6 +299,18 @@ int list_held(const Environment& environment, const KeeperOptions& options) {
   return kSuccess;
 }
 
+int drop_held(const Environment& environment, const KeeperOptions& options) {
+  const auto held = kept_at(options.socket);
+  if (!held) return report(environment, held.error());
+  if (std::ranges::none_of(*held, [&](const auto& one) { return one.name.starts_with(options.name); })) {
+    return report(environment,
+                  {ErrorCode::not_found, fmt::format("nothing that is held begins with '{}'", printable(options.name)),
+                   fmt::format("see pollux keeper list --socket {}", options.socket)});
+  }
+  const auto told = handover::Keeper(options.socket).tell(fmt::format("FDDROP=1\nFDNAME={}\n", options.name), {});
+  return told ? kSuccess : report(environment, told.error());
+}
+
 }  // namespace
 
 Result<std::vector<KeptDescriptor>> kept_at(const std::string& socket) {
@@ -345,10 +357,7 @@ void add_keeper(cli::App& app, const Environment& environment, int& exit_code) {
   cli::App* const drop = add("drop", "Let a keeper drop what begins with a name: the kernel has its traffic again");
   drop->add_option("name", options->name, "Such as xdp/eth1/")->required();
   drop->footer("Example:\n  sudo pollux keeper drop xdp/eth1/ --socket /run/l2fwd/keeper");
-  drop->callback([options, &environment, &exit_code] {
-    const auto told = handover::Keeper(options->socket).tell(fmt::format("FDDROP=1\nFDNAME={}\n", options->name), {});
-    exit_code = told ? kSuccess : report(environment, told.error());
-  });
+  drop->callback([options, &environment, &exit_code] { exit_code = drop_held(environment, *options); });
 }
 
 }  // namespace pollux::tool
