@@ -168,7 +168,7 @@ int carry_out(const Environment& environment, const SetupOptions& options) {
     if (status == 0) continue;
     return report(environment,
                   Error{ErrorCode::io_error, fmt::format("'{}' ended with status {}", shell_text(command), status),
-                        "mend what it reports, and run the same command again"});
+                        "fix what it reports, and run the same command again"});
   }
   if (options.remove) {
     environment.out << fmt::format("done; the group itself stays: groupdel {}\n", options.group);

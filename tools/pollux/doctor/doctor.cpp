@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// `pollux doctor`: finds what stands between the machine and a running port, and says or does what mends it.
+// `pollux doctor`: finds what stands between the machine and a running port, and says or does what fixes it.
 #include "common/cli.hpp"
 
 #include <memory>
@@ -101,7 +101,7 @@ Diagnosis diagnose(const Subject& subject) {
 
 void add_doctor(cli::App& app, const Environment& environment, int& exit_code) {
   auto options = std::make_shared<doctor::DoctorOptions>();
-  cli::App* command = app.add_subcommand("doctor", "Find what keeps this machine or a port from running, and mend it");
+  cli::App* command = app.add_subcommand("doctor", "Find what keeps this machine or a port from running, and fix it");
   cli::Option* port = command->add_option(
       "port", options->port, "A port, such as 0000:01:00.0 or xdp:eth0; without it, only the machine is checked");
   command->add_option("--with", options->with, "Another port that will be bound together with it; may be repeated")

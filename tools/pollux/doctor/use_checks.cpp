@@ -144,7 +144,7 @@ Finding check_driver(const Subject& subject) {
   Finding finding{State::error, device.driver.empty() ? "none" : device.driver};
   finding.remedy = Remedy::of_steps({bind_command(subject)}, bindable.has_value());
   const bool not_root = !bindable && bindable.error().code == ErrorCode::permission_denied;
-  if (!bindable && !not_root) finding.advice = "first mend what is above: " + bindable.error().what;
+  if (!bindable && !not_root) finding.advice = "first fix what is above: " + bindable.error().what;
   return finding;
 }
 
