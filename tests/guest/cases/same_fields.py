@@ -4,6 +4,7 @@
 import dataclasses
 import json
 import re
+from collections.abc import Callable
 
 from cases.boots import C, LAB
 from pollux_lab.cases import Fixture, case, require
@@ -102,9 +103,10 @@ STEPS = [
         "rss": {"table": [entry % 4 for entry in range(128)], "types": HASHED},
     }, NO_GROUPS | {"VFTA": "igb keeps VLAN 0 in the table, which it does not use then (RCTL.VFE)"}),
 ]
-UP = f"""
+COUNTS = f"ethtool -L $name combined {QUEUES}; ethtool -G $name rx {RING} tx {RING}"
+UP = """
 name=$(netdev_of %s)
-ethtool -L $name combined {QUEUES}; ethtool -G $name rx {RING} tx {RING}
+%s
 echo 1 >/proc/sys/net/ipv6/conf/$name/disable_ipv6
 """
 # igb writes the pause modes soon after the link has come up.
@@ -129,24 +131,24 @@ def image(fixture: Fixture, base: int) -> dict[str, list]:
     return fields | {"RLPML": fixture.guest.read_words(base + RLPML)}
 
 
-def under_igb(fixture: Fixture, base: int, step: Step) -> tuple[dict[str, list], list[str]]:
-    """The fields, and the groups that the kernel receives on the interface."""
-    set_up = UP % fixture.addresses[C]
+def under_kernel(fixture: Fixture, rings: str, before: str, after: str, look: Callable) -> tuple:
+    """What `look` returns, and the groups that the kernel receives on the interface."""
+    set_up = UP % (fixture.addresses[C], rings)
     try:
-        said = fixture.guest.check(f"{set_up}{step.before}{LINK}{step.after}\ngrep \" $name \" /proc/net/dev_mcast", 60)
-        fields = image(fixture, base)
+        said = fixture.guest.check(f"{set_up}{before}{LINK}{after}\ngrep \" $name \" /proc/net/dev_mcast", 60)
+        seen = look()
     finally:
         fixture.guest.check(set_up + DOWN, 30)
     groups = re.findall(r"\b[0-9a-f]{12}$", said, re.MULTILINE)
-    return fields, [":".join(re.findall("..", group)) for group in groups]
+    return seen, [":".join(re.findall("..", group)) for group in groups]
 
 
-def under_pollux(fixture: Fixture, base: int, settings: dict) -> dict[str, list]:
-    text = json.dumps({"rx": [{"ring": RING}] * QUEUES, "tx": [{"ring": RING}] * QUEUES, **settings})
-    fixture.guest.check(f"""cat >/tmp/settings <<'END'\n{text}\nEND
+def under_pollux(fixture: Fixture, settings: dict, look: Callable) -> dict:
+    """What `look` returns while a port of as many queues as `settings` has is started."""
+    fixture.guest.check(f"""cat >/tmp/settings <<'END'\n{json.dumps(settings)}\nEND
     spawn settings settings_port {fixture.uri(C)} /tmp/settings\nawait_line settings ready 30""", 40)
     try:
-        return image(fixture, base)
+        return look()
     finally:
         fixture.guest.check("interrupt settings\nfinish settings 20", 30)
 
@@ -155,14 +157,18 @@ def under_pollux(fixture: Fixture, base: int, settings: dict) -> dict[str, list]
 def the_same_settings_leave_the_same_fields_as_igb(fixture: Fixture) -> None:
     base = int(fixture.guest.check(f"head -n 1 /sys/bus/pci/devices/{fixture.addresses[C]}/resource").split()[0], 16)
     fixture.guest.check("modprobe 8021q")
-    kernels = [under_igb(fixture, base, step) for step in STEPS]
+
+    def fields() -> dict[str, list]:
+        return image(fixture, base)
+
+    kernels = [under_kernel(fixture, COUNTS, step.before, step.after, fields) for step in STEPS]
     fixture.bind(C)
     differing = []
     for step, (kernel, groups) in zip(STEPS, kernels):
         # igb chooses its key itself, at random.
         key = b"".join(word.to_bytes(4, "little") for word in kernel["RSSRK"]).hex()
         settings = step.settings | {"multicast": entries(*groups), "rss": step.settings["rss"] | {"key": key}}
-        pollux = under_pollux(fixture, base, settings)
+        pollux = under_pollux(fixture, {"rx": [{"ring": RING}] * QUEUES, "tx": [{"ring": RING}] * QUEUES, **settings}, fields)
         require(pollux["RLPML"] == [settings["mtu"] + 22] and kernel["RLPML"] >= pollux["RLPML"], f"{step.name}: RLPML {kernel} {pollux}")
         differing += [f"{step.name}: {name}: {where(kernel[name], pollux[name])}"
                       for name in kernel if name != "RLPML" and (kernel[name] == pollux[name]) == (name in step.otherwise)]

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the driver writes, where QEMU's card looks at nothing of it: errata and their bits, wake-up, the PHY.
+#include "pollux/net/flow_control.hpp"
+#include "pollux/net/port_facts.hpp"
 #include "pollux/net/wake_on_lan.hpp"
 #include "support/burst_modes.hpp"
 #include "support/settings_edits.hpp"
@@ -26,6 +28,65 @@ TEST(E1000eCard, StartsWithTheBitsOfItsErrata) {
   EXPECT_NE(card.value(reg::CTRL_EXT::offset(0)) & reg::CTRL_EXT::DRV_LOAD.mask(), 0U);
   EXPECT_EQ(card.value(reg::VET::offset(0)), 0x8100U);
   EXPECT_NE(card.value(reg::RXCSUM::offset(0)) & reg::RXCSUM::PCSD.mask(), 0U) << "else there is no hash";
+}
+
+// PBA survives a reset, so that Linux's 32 KiB for receiving would leave 8 KiB for sending: too few for a frame of
+// 9,234 bytes.
+TEST(E1000eCard, DividesItsPacketBufferBeforeItsReset) {
+  FakeFixture fixture;
+  auto port = fixture.start();
+  ASSERT_TRUE(port) << port.error().message();
+  EXPECT_EQ(fixture.card->packet_buffer & 0xFFFF, 20U);
+  const auto pauses = port->capability<FlowControl>();
+  ASSERT_TRUE(pauses);
+  EXPECT_EQ(pauses->flow_control().packet_buffer, 20U * 1024);
+}
+
+TEST(E1000eCard, CountsDescriptorsInBothTransmitQueues) {
+  FakeFixture fixture;
+  auto port = fixture.start();
+  ASSERT_TRUE(port) << port.error().message();
+  for (const std::uint32_t queue : {0U, 1U}) {
+    EXPECT_NE(fixture.card->value(reg::TXDCTL::offset(queue)) & reg::TXDCTL::COUNT_DESC.mask(), 0U) << queue;
+  }
+}
+
+TEST(E1000eCard, ReadsItsFlashAfterAReset) {
+  FakeFixture fixture;
+  auto port = fixture.start();
+  ASSERT_TRUE(port) << port.error().message();
+  EXPECT_EQ(fixture.card->nvm_reloads, 0U) << "an EEPROM needs no such thing";
+  fixture.card->eecd = 0x300 | 3U << 15 | bit(20);
+  ASSERT_TRUE(port->stop());
+  const unsigned before = fixture.card->nvm_reloads;
+  ASSERT_TRUE(port->start());
+  EXPECT_EQ(fixture.card->nvm_reloads, before + 1);
+  EXPECT_EQ(fixture.card->value(reg::EECD::offset(0)) & bit(20), 0U) << "the card may write its flash";
+  const auto facts = port->capability<PortFacts>();
+  ASSERT_TRUE(facts);
+  EXPECT_EQ(facts->facts()[0].value, "flash");
+}
+
+TEST(E1000eCard, WithFewVectorsHasNoModeration) {
+  for (const unsigned vectors : {0U, 2U, 3U}) {
+    FakeFixture fixture;
+    fixture.vectors = vectors;
+    auto port = fixture.start({}, 2);
+    ASSERT_TRUE(port) << port.error().message();
+    EXPECT_EQ(port->info().supports.test(Setting::moderation), vectors == 3) << vectors;
+    EXPECT_EQ(port->rx(1).event_fd() >= 0, vectors == 3) << vectors;
+  }
+}
+
+TEST(E1000eCard, TellsWhatOfItIsNotDriven) {
+  FakeFixture fixture;
+  auto port = fixture.start();
+  ASSERT_TRUE(port) << port.error().message();
+  const auto facts = port->capability<PortFacts>()->facts();
+  ASSERT_EQ(facts.size(), 2U);
+  EXPECT_EQ(facts[0].value, "EEPROM");
+  EXPECT_EQ(facts[1].name, "not driven");
+  EXPECT_NE(facts[1].value.find("time stamps"), std::string::npos) << facts[1].value;
 }
 
 TEST(E1000eCard, OfAChipsetIsRefusedWithTheReason) {

@@ -33,6 +33,7 @@ class FakeCard final : public DeviceModel {
   using Reg = std::uint32_t;
 
   explicit FakeCard(std::uint16_t id = 0x10D3) : id_(id) {
+    regs_[reg::PBA::offset(0)] = packet_buffer;
     words_[hw::gigabit::nvm::kMacAddress] = 0x0002;
     words_[hw::gigabit::nvm::kMacAddress + 2] = 0x0100;
     words_[hw::gigabit::nvm::kChecksum] =
@@ -61,6 +62,10 @@ class FakeCard final : public DeviceModel {
     if (offset == reg::RCTL::offset(0) && (regs_[offset] & 2) != 0 && (value & 2) == 0 && masters())
       ++receivers_disabled;
     if (offset == reg::EERD::offset(0)) nvm_ = value >> 2;
+    if (offset == reg::CTRL_EXT::offset(0) && (value & reg::CTRL_EXT::EE_RST.mask()) != 0) {
+      ++nvm_reloads;
+      value &= ~reg::CTRL_EXT::EE_RST.mask();
+    }
     if (offset == reg::MDIC::offset(0)) return access_phy(value);
     if (offset == reg::ICR::offset(0)) value = regs_[offset] & ~value;
     if (offset == reg::IMS::offset(0)) value |= regs_[offset];
@@ -73,17 +78,18 @@ class FakeCard final : public DeviceModel {
   void set_dma(ModelDma* dma) noexcept override { dma_ = dma; }
   void reset() noexcept override {
     const std::uint32_t wake = regs_[reg::WUC::offset(0)];
+    packet_buffer = value(reg::PBA::offset(0));
     regs_.clear();
     regs_[reg::WUC::offset(0)] = wake;
-    regs_[reg::EECD::offset(0)] = 0x300;  // PRES, AUTO_RD
+    regs_[reg::EECD::offset(0)] = eecd;
     regs_[reg::RAL::offset(0)] = words_[0] | std::uint32_t{words_[1]} << 16;
     regs_[reg::RAH::offset(0)] = words_[2] | 1U << 31;
-    regs_[reg::PBA::offset(0)] = 0x00140014;
+    regs_[reg::PBA::offset(0)] = packet_buffer;
     regs_[reg::TARC::offset(0)] = regs_[reg::TARC::offset(1)] = 0x403;
   }
   void advance(Duration /*now*/) noexcept override {}
   [[nodiscard]] Duration next_event() const noexcept override { return Duration::max(); }
-  [[nodiscard]] unsigned interrupt_vectors() const override { return 5; }
+  [[nodiscard]] unsigned interrupt_vectors() const override { return vectors; }
   void on_interrupt(std::function<void(unsigned)> handler) override { interrupt = std::move(handler); }
   void on_transmit(WireHandler /*handler*/) override {}
   void receive(std::span<const std::byte> /*frame*/) noexcept override {}
@@ -111,8 +117,12 @@ class FakeCard final : public DeviceModel {
   void raise(Reg causes) { regs_[reg::ICR::offset(0)] |= causes; }
 
   std::function<void(unsigned)> interrupt;
+  unsigned vectors = 5;
   bool sends = true;  ///< false: transmit descriptors are never done
   unsigned phy_resets = 0;
+  unsigned nvm_reloads = 0;
+  Reg eecd = 0x300;                 ///< after a reset: PRES, AUTO_RD
+  Reg packet_buffer = 0x0020;       ///< PBA as the last reset found it; at first as Linux leaves it
   unsigned receivers_disabled = 0;  ///< while the card could access memory
   std::vector<hw::intel::Descriptor> sent;
 
@@ -168,6 +178,7 @@ struct FakeFixture {
         cache(pool) {
     EXPECT_TRUE(add_card_model(context, {.name = "fake82574", .make = [this](unsigned number) {
                                            auto made = std::make_unique<FakeCard>(id);
+                                           made->vectors = vectors;
                                            if (number == 0) card = made.get();  // the other end of the wire is one, too
                                            return made;
                                          }}));
@@ -185,6 +196,7 @@ struct FakeFixture {
   std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
   std::vector<std::string> log;
   std::uint16_t id = 0x10D3;
+  unsigned vectors = 5;
   FakeCard* card = nullptr;
   Context context;
   Mempool pool;

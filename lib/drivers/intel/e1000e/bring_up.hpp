@@ -8,6 +8,9 @@
 
 namespace pollux::drivers::e1000e {
 
+/// Whether the card's NVM is a flash, and not an EEPROM.
+[[nodiscard]] bool nvm_is_flash(const E1000eCard& card);
+
 /// Masks every interrupt cause and clears pending ones.
 void mask_interrupts(const E1000eCard& card);
 

@@ -61,8 +61,8 @@ E1000ePort::E1000ePort(std::shared_ptr<ContextState> context, std::unique_ptr<De
       card_{{{.regs = {}, .context = std::move(context), .name = device_->name()}, traits.family, device_.get()},
             &traits} {
   capabilities_ = family_capabilities();
-  for (const CapabilityEntry& own :
-       {interrupt_capability(), offer<Nvm>(nvm_), offer<RegisterDump>(*this), transmit_watch(), receive_watch()}) {
+  for (const CapabilityEntry& own : {interrupt_capability(), offer<Nvm>(nvm_), offer<RegisterDump>(*this),
+                                     offer<PortFacts>(*this), transmit_watch(), receive_watch()}) {
     capabilities_.push_back(own);
   }
   queues()->set_rx_format(RxFormat::intel_extended);
@@ -184,13 +184,20 @@ std::vector<RegisterValue> E1000ePort::registers() {
   return dump_registers(card_.regs.bar(), hw::e1000e::kRegisters, {});
 }
 
+// What the card has and no capability shows. QEMU's card stamps no frame (e1000e_wrn_no_ts_support), and no other one
+// judges the driver.
+std::vector<PortFact> E1000ePort::facts() {
+  if (!gigabit::expect_open(card_)) return {};
+  return {{"NVM", nvm_is_flash(card_) ? "flash" : "EEPROM"}, {"not driven", "time stamps, loopback, forward paths"}};
+}
+
 intel::CountedFrames E1000ePort::counted_frames() { return {.all = statistics_.counted_frames().first, .dropped = {}}; }
 
 bool E1000ePort::is_same_card(const PciIdentity& other) const noexcept {
   return hw::e1000e::find_card(other) == card_.traits;
 }
 
-// PBA holds KiB for receiving; a start writes it (program_receive).
+// PBA holds KiB for receiving; a reset writes it (reset_card).
 std::uint32_t E1000ePort::receive_buffer(const Settings& /*settings*/) const {
   return card_.regs.bar() ? card_.regs.read<reg::PBA>().get(reg::PBA::RX) * 1024 : 0;
 }

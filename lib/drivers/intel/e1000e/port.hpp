@@ -11,6 +11,7 @@
 #include "drivers/intel/gigabit/led.hpp"
 #include "drivers/intel/gigabit/nvm_control.hpp"
 #include "drivers/intel/gigabit/port.hpp"
+#include "pollux/net/port_facts.hpp"
 #include "pollux/net/register_dump.hpp"
 
 namespace pollux::drivers::e1000e {
@@ -20,7 +21,7 @@ namespace pollux::drivers::e1000e {
 
 /// A port of an 82574. Controls the card with the functions of the family and of the
 /// other files in this folder.
-class E1000ePort final : public gigabit::GigabitPort, private RegisterDump {
+class E1000ePort final : public gigabit::GigabitPort, private RegisterDump, private PortFacts {
  public:
   /// Brings the card up. Errors: see probe.
   [[nodiscard]] static Result<std::unique_ptr<PortDriver>> open(const std::shared_ptr<ContextState>& context,
@@ -59,6 +60,7 @@ class E1000ePort final : public gigabit::GigabitPort, private RegisterDump {
   [[nodiscard]] Result<void> halt_queue(QueueId queue) override;
   [[nodiscard]] Result<void> start_queue(QueueId queue) override;
   [[nodiscard]] std::vector<RegisterValue> registers() override;
+  [[nodiscard]] std::vector<PortFact> facts() override;
   /// Drops frames of more than the MTU. Error timeout: a thread does not end its burst.
   [[nodiscard]] Result<void> limit_length(const PlacedSettings* from, const PlacedSettings& to);
 
