@@ -218,6 +218,24 @@ TEST_F(PortChecks, SlowSlot) {
   EXPECT_EQ(run(&check_pcie).state, State::unknown);
 }
 
+TEST_F(PortChecks, ALinkThatSleeps) {
+  EXPECT_EQ(run(&check_aspm).state, State::ok) << "an 82576, on a kernel that does not show it";
+  machine.write(device() / "link/l0s_aspm", "0\n");
+  machine.write(device() / "link/l1_aspm", "1\n");
+  EXPECT_EQ(run(&check_aspm).state, State::ok) << "an 82576 sleeps well";
+  EXPECT_EQ(run(&check_aspm).found, "l1 on");
+  machine.write(device() / "device", "0x10d3\n");
+  const Finding finding = run(&check_aspm);
+  EXPECT_EQ(finding.state, State::warning);
+  EXPECT_THAT(finding.found, HasSubstr("an 82574L is known to hang"));
+  EXPECT_EQ(command_of(finding), "echo 0 | tee " + (device() / "link/l1_aspm").string() + " > /dev/null");
+  EXPECT_TRUE(is_safe(finding));
+  machine.write(device() / "link/l1_aspm", "0\n");
+  EXPECT_EQ(run(&check_aspm).found, "off");
+  std::filesystem::remove_all(device() / "link");
+  EXPECT_EQ(run(&check_aspm).state, State::unknown);
+}
+
 TEST_F(PortChecks, FirmwareThatLeavesThePortAlone) {
   set<hw::igb::FWSM>(0x8004);
   set<hw::igb::SW_FW_SYNC>(0x00010000);

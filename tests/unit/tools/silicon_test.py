@@ -21,7 +21,7 @@ from sandbox import Sandbox
 
 A, B = "0000:01:00.0", "0000:01:00.1"
 CHECKS = ("mounts", "iommu", "modules", "access-modes", "huge-pages", "memlock", "card", "host-use", "give-back", "group", "driver",
-          "permissions", "in-use", "firmware", "pcie", "numa", "link")
+          "permissions", "in-use", "firmware", "pcie", "aspm", "numa", "link")
 DEVICE = {"address": A, "vendor": "Intel", "device": "82576", "vendor_id": "8086", "device_id": "10c9", "pollux_driver": "igb",
           "driver": "igb"}
 

@@ -10,6 +10,7 @@
 
 #include "base/shell_words.hpp"
 #include "doctor/checks.hpp"
+#include "hw/intel/e1000e/ids.hpp"
 #include "pci/iommu_group.hpp"
 #include "pci/sysfs.hpp"
 #include "started_port.hpp"
@@ -105,6 +106,33 @@ Finding check_pcie(const Subject& subject) {
           fmt::format("{}; the card can have {} GT/s, {} lanes", found, most, widest),
           {},
           "use a slot with more lanes, or see its setting in the firmware"};
+}
+
+// Documentation/ABI/testing/sysfs-bus-pci: a directory "link" has a file for each state that the link can have. Linux
+// takes both states from an 82574 (e1000e, 82571.c, FLAG2_DISABLE_ASPM_L0S and _L1), FreeBSD too (em_disable_aspm).
+Finding check_aspm(const Subject& subject) {
+  const pci::DeviceInfo& device = *subject.device;
+  const auto* const fails = hw::e1000e::find_card({.vendor = device.vendor, .device = device.device});
+  const auto directory = sysfs::device(subject.paths(), device.address) / "link";
+  std::vector<std::string> on;
+  Invocation write{{"tee"}, "0\n"};
+  bool shown = false;
+  for (const char* state : {"l0s", "l1"}) {
+    const auto file = directory / fmt::format("{}_aspm", state);
+    const auto enabled = sysfs::read_number(file, 1);
+    shown |= enabled.has_value();
+    if (enabled.value_or(0) == 0) continue;
+    on.emplace_back(state);
+    write.words.push_back(file);
+  }
+  if (!on.empty() && fails != nullptr) {
+    return {State::warning, fmt::format("{} on; an {} is known to hang with it", fmt::join(on, " and "), fails->name),
+            Remedy{fmt::format("echo 0 | {} > /dev/null", shell_text(write)), true, {write}},
+            "holds until the machine is restarted; the firmware's setup may have a setting that stays"};
+  }
+  if (!on.empty()) return {State::ok, fmt::format("{} on", fmt::join(on, " and "))};
+  if (shown || fails == nullptr) return {State::ok, "off"};
+  return {State::unknown, "the kernel does not show it", {}, "the kernel parameter pcie_aspm=off turns it off"};
 }
 
 Finding check_link(const Subject& subject) {

@@ -32,6 +32,7 @@ constexpr std::array kChecks{
     Check{"in-use", Scope::port, "one process at a time can have a port", &check_holder},
     Check{"firmware", Scope::port, "firmware of the card may use the port, too", &check_firmware},
     Check{"pcie", Scope::port, "a slower slot limits the frame rate", &check_pcie},
+    Check{"aspm", Scope::port, "a link that sleeps answers late, and some cards hang with it", &check_aspm},
     Check{"numa", Scope::port, "memory and cores of another node are slower to reach for the card", &check_numa},
     Check{"link", Scope::port, "without a link no frame is sent or received", &check_link},
 };

@@ -24,6 +24,7 @@ namespace pollux::tool::doctor {
 [[nodiscard]] Finding check_holder(const Subject& subject);
 [[nodiscard]] Finding check_firmware(const Subject& subject);
 [[nodiscard]] Finding check_pcie(const Subject& subject);
+[[nodiscard]] Finding check_aspm(const Subject& subject);
 [[nodiscard]] Finding check_numa(const Subject& subject);
 [[nodiscard]] Finding check_link(const Subject& subject);
 
