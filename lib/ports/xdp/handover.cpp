@@ -197,16 +197,18 @@ Result<void> XdpPort::take_program(handover::TakenPort& from) {
         fmt::format("{}: the flow rules of the program that hands it over were changed while it ran", info().name),
         "end that program, then start this one");
   }
-  auto counters = RuleCounters::open(info().name, files[2], interface_.queues());
+  auto taken = kernel_->take({.link = std::move(files[0]),
+                              .sockets = std::move(files[1]),
+                              .counters = std::move(files[2]),
+                              .rules = rules,
+                              .hints = hints_,
+                              .takes_chains = *chains != 0 || why_not_native_.empty()});
+  if (!taken) return taken;
+  auto counters = RuleCounters::open(info().name, kernel_->held()->counters, interface_.queues());
   if (!counters) return pass_on(std::move(counters));
   rule_counters_.emplace(*std::move(counters));
   rule_counters_->continue_with(rules);
-  return kernel_->take({.link = std::move(files[0]),
-                        .sockets = std::move(files[1]),
-                        .counters = std::move(files[2]),
-                        .rules = std::move(rules),
-                        .hints = hints_,
-                        .takes_chains = *chains != 0 || why_not_native_.empty()});
+  return {};
 }
 
 Result<void> XdpPort::take_sockets(handover::TakenPort& from, bool crashed) {
@@ -283,6 +285,7 @@ Result<void> XdpPort::take_over(handover::TakenPort& from, bool crashed) {
   if (done) done = take_program(from);
   if (done) done = take_sockets(from, crashed);
   if (!done) {
+    rule_counters_.reset();  // a start makes its own
     forget();
     return done;
   }

@@ -109,7 +109,7 @@ Result<bool> XdpPort::continue_after_crash() {
                                                 info().name, done.error().message()));
   bpf_attr attributes{};
   attributes.link_detach.link_fd = static_cast<std::uint32_t>(link.get());
-  if (link) static_cast<void>(bpf(BPF_LINK_DETACH, attributes));
+  if (is_link_to(link, interface_.index())) static_cast<void>(bpf(BPF_LINK_DETACH, attributes));
   end_keeping();
   return false;
 }

@@ -201,13 +201,9 @@ std::optional<KernelSide::Held> LocalSide::held() const noexcept {
 }
 
 Result<void> LocalSide::take(Taken taken) {
-  bpf_link_info info{};
-  bpf_attr attributes{};
-  attributes.info.bpf_fd = static_cast<std::uint32_t>(taken.link.get());
-  attributes.info.info_len = sizeof info;
-  attributes.info.info = reinterpret_cast<std::uintptr_t>(&info);
-  if (bpf(BPF_OBJ_GET_INFO_BY_FD, attributes) != 0 || info.type != BPF_LINK_TYPE_XDP ||
-      info.xdp.ifindex != interface_.index()) {
+  if (!is_link_to(taken.link, interface_.index()) ||
+      !is_map(taken.sockets, BPF_MAP_TYPE_XSKMAP, sizeof(std::uint32_t)) ||
+      !is_map(taken.counters, BPF_MAP_TYPE_ARRAY, RuleCounters::bytes_of(interface_.queues()))) {
     return fail(ErrorCode::invalid_argument, fmt::format("{}: what was handed over is not its XDP program", name_),
                 "start the program without a handover");
   }

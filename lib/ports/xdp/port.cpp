@@ -122,7 +122,7 @@ Result<void> XdpPort::load_program(const Umem& area) {
   if (!rule_counters_) {
     auto map = kernel_->make_counters();
     if (!map) return pass_on(std::move(map));
-    auto counters = RuleCounters::open(info().name, *map, interface_.queues());
+    auto counters = RuleCounters::open(info().name, map->get(), interface_.queues());
     if (!counters) return pass_on(std::move(counters));
     rule_counters_.emplace(*std::move(counters));
   }

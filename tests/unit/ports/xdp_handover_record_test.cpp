@@ -81,7 +81,7 @@ TEST_F(XdpHandover, AWrongRecordIsAnErrorWithAReason) {
       {"port", details("queues", 0), "numbers of queues"},
       {"port", details("hints", "x"), "options of the URI"},
       {"port", exchanged(0), "not its XDP program"},
-      {"port", exchanged(2), "cannot map the counters"},
+      {"port", exchanged(2), "not its XDP program"},
       {"port", exchanged(3), "not its memory"},
       {"port", exchanged(4), "not an AF_XDP socket"},
       {"queue", queue("posted", 65), "other rings"},

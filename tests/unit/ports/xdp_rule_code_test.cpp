@@ -46,7 +46,7 @@ class XdpRuleCode : public PortFixture {
     auto map = kernel.make_counters();
     if (!map) GTEST_SKIP() << map.error().message();
     map_ = *std::move(map);
-    counters_.emplace(must(RuleCounters::open("here", map_, 1)));
+    counters_.emplace(must(RuleCounters::open("here", map_.get(), 1)));
   }
 
   void load(const std::vector<PlacedRule>& rules) {
@@ -225,7 +225,7 @@ TEST(XdpRules, AreCountedOnAllQueues) {
   constexpr std::uint16_t kQueues = 3;
   const FileDescriptor map(::memfd_create("counters", MFD_CLOEXEC));
   ASSERT_EQ(::ftruncate(map.get(), RuleCounters::bytes_of(kQueues)), 0);
-  auto opened = RuleCounters::open("here", map, kQueues);
+  auto opened = RuleCounters::open("here", map.get(), kQueues);
   ASSERT_TRUE(opened);
   RuleCounters& counters = *opened;
   const PlacedRule first = placed({.match = {}, .action = to_port()}, 1);

@@ -56,6 +56,16 @@ ProgramInfo info_of(const FileDescriptor& program) {
   return ask_about(program, about) ? info : ProgramInfo{};
 }
 
+bool is_map(const FileDescriptor& object, bpf_map_type type, std::uint32_t value_size) {
+  bpf_map_info about{};
+  return ask_about(object, about) && about.type == type && about.value_size == value_size;
+}
+
+bool is_link_to(const FileDescriptor& object, unsigned interface) {
+  bpf_link_info about{};
+  return ask_about(object, about) && about.type == BPF_LINK_TYPE_XDP && about.xdp.ifindex == interface;
+}
+
 FileDescriptor program_by_id(std::uint32_t id) {
   bpf_attr attributes{};
   attributes.prog_id = id;

@@ -37,6 +37,10 @@ struct ProgramInfo {
 };
 /// Without an id: errno says why.
 [[nodiscard]] ProgramInfo info_of(const FileDescriptor& program);
+/// What somebody else has sent: whether it is a map of that type with values of so many bytes, and whether it is the
+/// link of an XDP program to that interface.
+[[nodiscard]] bool is_map(const FileDescriptor& object, bpf_map_type type, std::uint32_t value_size);
+[[nodiscard]] bool is_link_to(const FileDescriptor& object, unsigned interface);
 /// Needs CAP_SYS_ADMIN.
 [[nodiscard]] FileDescriptor program_by_id(std::uint32_t id);
 

@@ -9,8 +9,8 @@
 
 namespace pollux::xdp {
 
-Result<RuleCounters> RuleCounters::open(const std::string& name, const FileDescriptor& map, std::uint16_t queues) {
-  void* const values = ::mmap(nullptr, bytes_of(queues), PROT_READ | PROT_WRITE, MAP_SHARED, map.get(), 0);
+Result<RuleCounters> RuleCounters::open(const std::string& name, int map, std::uint16_t queues) {
+  void* const values = ::mmap(nullptr, bytes_of(queues), PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
   if (values != MAP_FAILED) return RuleCounters(static_cast<std::uint64_t*>(values), queues);
   return fail_errno(ErrorCode::io_error, fmt::format("{}: cannot map the counters of rules", name), errno);
 }

@@ -19,8 +19,7 @@ class RuleCounters {
  public:
   /// `map`: of KernelSide::make_counters, for an interface with `queues` queues. `name` is for messages. Error
   /// io_error.
-  [[nodiscard]] static Result<RuleCounters> open(const std::string& name, const FileDescriptor& map,
-                                                 std::uint16_t queues);
+  [[nodiscard]] static Result<RuleCounters> open(const std::string& name, int map, std::uint16_t queues);
   RuleCounters(RuleCounters&& other) noexcept;
   RuleCounters& operator=(RuleCounters&&) = delete;
   ~RuleCounters();
