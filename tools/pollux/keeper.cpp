@@ -106,7 +106,7 @@ class Held {
       if (!owner.ended) waiting.push_back({owner.file.get(), POLLIN, 0});
     }
   }
-  /// Drops what no successor has taken in time.
+  /// Drops what no successor has taken in time, and closes what datagrams have left.
   void drop_late();
 
  private:
@@ -143,8 +143,17 @@ class Held {
     return count;
   }
 
+  void leave(std::vector<FileDescriptor> files) {
+    for (FileDescriptor& file : files) left_.push_back(std::move(file));
+    if (left_.size() >= kMostInMessage) close_left();
+  }
+  void close_left() {
+    if (!left_.empty()) close_elsewhere(std::exchange(left_, {}));
+  }
+
   const Environment& environment_;
   Duration hold_;
+  std::vector<FileDescriptor> left_;  // together: to close one may wait, and takes a thread
   std::map<std::string, Entry> entries_;
   std::map<pid_t, Owner> owners_;
 };
@@ -155,15 +164,19 @@ void Held::watch(pid_t process) {
 }
 
 void Held::store(const std::string& name, std::vector<FileDescriptor> files, pid_t process) {
-  if (files.size() != 1 || name.empty() || entries_.size() >= kMostHeld)
+  if (files.size() != 1 || name.empty() || entries_.size() >= kMostHeld) {
+    leave(std::move(files));
     return say(
         fmt::format("refused '{}' of process {}: a name and one descriptor are wanted", printable(name), process));
+  }
   watch(process);
   Entry& entry = entries_[name];
-  close_elsewhere(std::exchange(entry.file, std::move(files.front())));
+  std::swap(entry.file, files.front());
+  leave(std::move(files));
   entry.process = process;
 }
 
+// No send waits: a peer that does not read gets nothing. The socket is the peer's, and so are its limits of time.
 void Held::answer(const std::string& prefix, int socket, std::optional<pid_t> taker) {
   Json json{{"message", "held"}, {taker ? "names" : "held", Json::array()}};
   std::vector<int> files;
@@ -174,7 +187,8 @@ void Held::answer(const std::string& prefix, int socket, std::optional<pid_t> ta
       const std::string what = fmt::format("process {} runs and has {}", entry.process, printable(name));
       say(fmt::format("refused process {}: {}", *taker, what));
       static_cast<void>(handover::send(
-          socket, handover::refusal({ErrorCode::busy, what, "end it, or hand its ports over (--hand-over)"})));
+          socket, handover::refusal({ErrorCode::busy, what, "end it, or hand its ports over (--hand-over)"}), {},
+          MSG_DONTWAIT));
       return;
     }
     if (taker) {
@@ -185,7 +199,7 @@ void Held::answer(const std::string& prefix, int socket, std::optional<pid_t> ta
       if (running) json["held"].back()["runs"] = true;
     }
   }
-  if (!handover::send(socket, json, files) || !taker || files.empty()) return;
+  if (!handover::send(socket, json, files, MSG_DONTWAIT) || !taker || files.empty()) return;
   watch(*taker);
   for (auto& [name, entry] : entries_) {
     if (name.starts_with(prefix)) entry.process = *taker;
@@ -196,7 +210,7 @@ void Held::answer(const std::string& prefix, int socket, std::optional<pid_t> ta
 void Held::serve(Datagram datagram) {
   const bool trusted = datagram.sender && (datagram.sender->uid == 0 || datagram.sender->uid == ::geteuid());
   if (!trusted || datagram.sender->pid <= 0) {
-    close_elsewhere(std::move(datagram.files));
+    leave(std::move(datagram.files));
     return say(fmt::format("refused a process of user {}", datagram.sender ? datagram.sender->uid : 0));
   }
   const pid_t process = datagram.sender->pid;
@@ -209,15 +223,13 @@ void Held::serve(Datagram datagram) {
     say(fmt::format("dropped {} descriptors of {}, as asked",
                     drop([&](const auto& entry) { return entry.first.starts_with(name); }), printable(name)));
   } else if (!datagram.files.empty() && (is_asked("FDTAKE") || is_asked("FDLIST"))) {
-    // A send to that socket does not wait: a peer that does not read it gets nothing.
-    const timeval limit{.tv_sec = 0, .tv_usec = 1};
-    static_cast<void>(::setsockopt(datagram.files.front().get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit));
     answer(name, datagram.files.front().get(), is_asked("FDTAKE") ? std::optional(process) : std::nullopt);
   }
-  close_elsewhere(std::move(datagram.files));
+  leave(std::move(datagram.files));
 }
 
 void Held::drop_late() {
+  close_left();
   const Time now = environment_.clock.now();
   for (auto& [process, owner] : owners_) {
     if (owner.ended || !has_ended(owner)) continue;
@@ -283,7 +295,13 @@ int run_keeper(const Environment& environment, const KeeperOptions& options) {
     held.append(waiting);
     constexpr int kMilliseconds = 100;
     static_cast<void>(::poll(waiting.data(), waiting.size(), kMilliseconds));
-    while (auto datagram = receive(socket->get())) held.serve(*std::move(datagram));
+    // Not all that wait: who sends without end must not stop the clock.
+    constexpr int kAtOnce = 64;
+    for (int i = 0; i < kAtOnce; ++i) {
+      auto datagram = receive(socket->get());
+      if (!datagram) break;
+      held.serve(*std::move(datagram));
+    }
     held.drop_late();
   }
   remove_socket(options.socket, file);

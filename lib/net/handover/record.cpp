@@ -141,7 +141,7 @@ std::vector<FileDescriptor> descriptors_of(msghdr& header) {
 
 }  // namespace
 
-int send_bytes(int socket, std::string bytes, std::span<const int> descriptors) noexcept {
+int send_bytes(int socket, std::string bytes, std::span<const int> descriptors, int flags) noexcept {
   iovec part{bytes.data(), bytes.size()};
   Control control{};
   msghdr header{};
@@ -156,14 +156,14 @@ int send_bytes(int socket, std::string bytes, std::span<const int> descriptors) 
     first->cmsg_len = CMSG_LEN(descriptors.size_bytes());
     std::memcpy(CMSG_DATA(first), descriptors.data(), descriptors.size_bytes());
   }
-  return ::sendmsg(socket, &header, MSG_NOSIGNAL) >= 0 ? 0 : errno;
+  return ::sendmsg(socket, &header, MSG_NOSIGNAL | flags) >= 0 ? 0 : errno;
 }
 
-Result<void> send(int socket, const Json& json, std::span<const int> descriptors) {
+Result<void> send(int socket, const Json& json, std::span<const int> descriptors, int flags) {
   std::string bytes = json.dump(-1, ' ', false, Json::error_handler_t::replace);
   if (bytes.size() > kMaxMessage || descriptors.size() > kMaxDescriptors)
     return fail(ErrorCode::not_supported, "a port is too large for a handover", "use fewer queues or flow rules");
-  const int error = send_bytes(socket, std::move(bytes), descriptors);
+  const int error = send_bytes(socket, std::move(bytes), descriptors, flags);
   if (error == 0) return {};
   return fail_errno(ErrorCode::io_error, "the other program of a handover takes no message", error,
                     "see what it says; if it still runs, try again");

@@ -72,10 +72,10 @@ struct Message {
 
 /// The text of a message. Error invalid_argument: it is no object with a member "message".
 [[nodiscard]] Result<Json> parse(std::string_view bytes);
-/// A message of any kind. Returns 0 or errno.
-[[nodiscard]] int send_bytes(int socket, std::string bytes, std::span<const int> descriptors) noexcept;
+/// A message of any kind, with flags of sendmsg(2). Returns 0 or errno.
+[[nodiscard]] int send_bytes(int socket, std::string bytes, std::span<const int> descriptors, int flags = 0) noexcept;
 /// Error io_error.
-[[nodiscard]] Result<void> send(int socket, const Json& json, std::span<const int> descriptors = {});
+[[nodiscard]] Result<void> send(int socket, const Json& json, std::span<const int> descriptors = {}, int flags = 0);
 /// Waits. A message that says "refused" is an error, the peer's. Errors: timeout, io_error (the peer has ended).
 [[nodiscard]] Result<Message> receive(int socket, std::string_view expected);
 [[nodiscard]] Json refusal(const Error& error);
