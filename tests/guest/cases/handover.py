@@ -62,7 +62,12 @@ def a_successor_takes_running_cards(fixture: Fixture) -> None:
     replace(fixture)
 
 
-def replace(fixture: Fixture) -> None:
+@case(LAB, "a hundred handovers, which take many minutes; a few show the same")
+def a_hundred_successors_take_running_cards(fixture: Fixture) -> None:
+    replace(fixture, 100)
+
+
+def replace(fixture: Fixture, times: int = TIMES) -> None:
     fixture.bind(A, B)
     fixture.guest.check("mkdir -p -m 0700 /run/handover")
     summaries: list[Summary] = []
@@ -74,7 +79,7 @@ def replace(fixture: Fixture) -> None:
         with fixture.guest.traced(*RESETS, *LINKS) as events:
             stream.start()
             programs.callback(stream.end)
-            for number in range(1, TIMES + 1):
+            for number in range(1, times + 1):
                 new = programs.enter_context(successor(fixture, number))
                 said = fixture.guest.check(f"cat /run/l2fwd{number}.err")
                 require("stood still for" in said, f"the ports were not taken over:\n{said}")
