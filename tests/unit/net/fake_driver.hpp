@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -27,7 +26,8 @@ struct FakeCard {
   std::atomic<bool> overlapped{false};  ///< two calls ran at the same time
   std::atomic<bool> destroyed{false};
   std::vector<int> events;
-  std::function<void()> during_start;  ///< called by `start`, unless empty
+  std::function<void()> during_start;         ///< called by `start`, unless empty
+  std::vector<CapabilityEntry> capabilities;  ///< besides the driver's own
   PortLimits limits{
       .max_rx_queues = 1, .max_tx_queues = 1, .min_ring = 8, .max_ring = 512, .min_mtu = 68, .max_mtu = 1500};
 };
@@ -49,6 +49,7 @@ class FakeDriver final : public PortDriver {
   FakeDriver(std::shared_ptr<FakeCard> card, std::string name) : card_(std::move(card)) {
     info_.name = std::move(name);
     info_.limits = card_->limits;
+    capabilities_.insert(capabilities_.end(), card_->capabilities.begin(), card_->capabilities.end());
   }
   ~FakeDriver() override { card_->destroyed = true; }
 
@@ -93,7 +94,7 @@ class FakeDriver final : public PortDriver {
   }
 
   Radio radio_;
-  std::array<CapabilityEntry, 1> capabilities_{offer<Radio>(radio_)};
+  std::vector<CapabilityEntry> capabilities_{offer<Radio>(radio_)};
   std::shared_ptr<FakeCard> card_;
   PortInfo info_;
   mutable std::atomic<bool> inside_{false};
