@@ -283,6 +283,38 @@ time.sleep(60)"""], stdout=subprocess.PIPE, text=True)
         self.assertEqual(summary["received"], summary["sent"])
         program.summary(stop=True)
 
+    def test_the_old_program_is_killed_before_it_learns_that_its_ports_are_taken(self):
+        """The messages pass through this test. The last one tells the old program to end as ever, and it does not."""
+        program = self.start()
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        old = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.addCleanup(listener.close)
+        self.addCleanup(old.close)
+        listener.bind(self.folder.name + "/between")
+        listener.listen()
+        old.connect(self.path)
+        new = Forwarder(self.folder.name + "/between")
+        self.addCleanup(new.end)
+        client = listener.accept()[0]
+        self.addCleanup(client.close)
+        of_the_new_one = ("hello", "freeze", "taken")
+        for kind in ("hello", "program", "port", "port", "freeze", "queue", "queue", "frozen", "taken"):
+            source, sink = (client, old) if kind in of_the_new_one else (old, client)
+            source.settimeout(SECONDS)
+            data, descriptors, _, _ = socket.recv_fds(source, 1 << 17, 100)
+            self.assertEqual(json.loads(data)["message"], kind)
+            if kind == "taken":
+                program.process.send_signal(signal.SIGSTOP)
+            socket.send_fds(sink, [data], descriptors)
+            for descriptor in descriptors:
+                os.close(descriptor)
+        program.process.kill()
+        new.wait_for("forwarding")
+        self.assertIn("took the ports over", new.said())
+        self.assertIn("2 packets received", self.hosts[0].ping("10.6.0.2"))
+        summary = new.summary(stop=True)
+        self.assertEqual((summary["received"], sum(summary["drops"].values())), (summary["sent"], 0))
+
     def test_two_successors_at_once(self):
         program = self.start()
         rivals = [Forwarder(self.path) for _ in range(2)]
