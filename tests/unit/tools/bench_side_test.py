@@ -128,6 +128,17 @@ class Arrivals(unittest.TestCase):
     def test_without_dpdk_its_cells_are_empty(self):
         self.assertEqual(self.rows(("pollux", 10.0, 0, {}))[0][6:], [""] * 5)
 
+    def test_each_kind_of_virtio_ring_has_a_first_row_and_dpdks_path_a_name(self):
+        def of(ring, *printed):
+            return [side(who, "scalar", [ticks] * 3, case=f"virtio_{ring}_arrivals", table="virtio_arrivals") | {"lost": 0} | more
+                    for who, ticks, more in printed]
+        split = of("split", ("pollux", 10.0, {}), ("pollux", 20.0, {"ring": 2048}), ("dpdk_native", 40.0, {"variant": "default"}),
+                   ("dpdk_native", 30.0, {"variant": "in order, rings of 64"}))
+        rows = bench_scale.virtio_arrivals_table(records_of(SIDE + split + of("packed", ("pollux", 5.0, {}))))[1:]
+        self.assertEqual([(row[0], row[4]) for row in rows], [("split ring, by a seed", "1.00"), ("split ring, by a seed", "2.00"),
+                                                              ("packed ring, by a seed", "1.00")])
+        self.assertEqual(rows[0][6:], ["40.0 [40.0 to 40.0]", "0", "30.0 [30.0 to 30.0]", "64, in order", "**3.0** [3.0 to 3.0]"])
+
 
 class Features(unittest.TestCase):
     def rows(self, *cases: tuple[str, float, float]) -> list[list[str]]:

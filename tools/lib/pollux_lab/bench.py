@@ -151,6 +151,7 @@ class Run:
                                     ("On the bus", bench_scale.BUS_REMARK, bench_scale.bus_table),
                                     ("Queues and threads", bench_scale.SCALE_REMARK, bench_scale.scale_table),
                                     ("Arrivals", bench_scale.ARRIVALS_REMARK, bench_scale.arrivals_table),
+                                    ("Arrivals on virtio-net", bench_scale.VIRTIO_ARRIVALS_REMARK, bench_scale.virtio_arrivals_table),
                                     ("What features cost", bench_scale.FEATURES_REMARK, bench_scale.feature_table)):
             if len(cells := make(self._side)) > 1:
                 tables.append((title, remark, cells))

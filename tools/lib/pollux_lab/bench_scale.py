@@ -15,6 +15,10 @@ FEATURES_REMARK = ("A frame at burst 32, in the same run; DPDK's libraries as pa
                    "forwarding without it, in scalar mode, and a captured frame is half of what forwarding and capturing each frame twice costs "
                    "more. docs/performance-details.md says what each pair does.")
 
+VIRTIO_ARRIVALS_REMARK = ("The same arrivals on faked virtio devices. Pollux has one pool for all of its pairs of queues, DPDK a port and a pool for each pair. "
+                          "Of DPDK's paths the fastest counts.")
+SMALLER = "rings of "  # in the variant of a record of DPDK: rings that are not the row's
+
 # Feature: its name, DPDK's library of the same purpose, and how many times it is in a forwarded frame; 0: it is measured by itself.
 FEATURES = {"forward_poller": ("poller, one queue", "rte_service", 1),
             "forward_captured": ("capture", "rte_pcapng and rte_ring, as rte_pdump", 2),
@@ -48,19 +52,34 @@ def scale_table(records: list[dict]) -> list[list[str]]:
 
 
 def arrivals_table(records: list[dict]) -> list[list[str]]:
-    cells = [["forward what arrives", "rings", "queues", "Pollux", "to the first", "lost", "DPDK's igb", "lost", "DPDK's best", "its rings", "factor"]]
-    first = None
-    for row in bench_side.rows_of([record for record in records if "variant" not in record], "arrivals"):
-        first = first or row
-        same = [record for record in records if (record["table"], record["queues"], record["ring"]) == ("arrivals", row.queues, row.ring)]
+    return _arrivals_table(records, "arrivals", "DPDK's igb")
+
+
+def virtio_arrivals_table(records: list[dict]) -> list[list[str]]:
+    return _arrivals_table(records, "virtio_arrivals", "DPDK's virtio")
+
+
+def _arrivals_table(records: list[dict], table: str, rival: str) -> list[list[str]]:
+    cells = [["forward what arrives", "rings", "queues", "Pollux", "to the first", "lost", rival, "lost", "DPDK's best", "its rings", "factor"]]
+    mine = [record for record in records if record["table"] == table]
+    first = {}
+    for row in bench_side.rows_of([record for record in mine if SMALLER not in record.get("variant", "")], table):
+        one = first.setdefault(row.title, row)
+        same = [record for record in mine if all(record[name] == row.ours[name] for name in ("case", "queues", "ring"))]
         kept = [record for record in same if record["lost"] <= row.ours["lost"]]
-        [best] = bench_side.rows_of([row.ours, *(record for record in kept if record["who"] in bench_side.BUILDS)], "arrivals")
+        [best] = bench_side.rows_of([row.ours, *(record for record in kept if record["who"] in bench_side.BUILDS)], table)
         theirs = [bench_side.span(row.dpdk), _lost(row.dpdk)] if row.dpdk else ["", ""]
         if best.dpdk:
-            theirs += [bench_side.span(best.dpdk), best.dpdk.get("variant", "").removeprefix("rings of ") or str(row.ring), bench_side.factor(best)]
-        cells.append([row.title, str(row.ring), str(row.queues), bench_side.span(row.ours), _relative(row.ours, first.ours), _lost(row.ours),
+            theirs += [bench_side.span(best.dpdk), _rings(best), bench_side.factor(best)]
+        cells.append([row.title, str(row.ring), str(row.queues), bench_side.span(row.ours), _relative(row.ours, one.ours), _lost(row.ours),
                       *theirs, *[""] * (3 if not best.dpdk else 0)])
     return cells
+
+
+def _rings(best: bench_side.Row) -> str:
+    """The rings that DPDK was fastest with, and of its paths the one."""
+    path, _, smaller = best.dpdk.get("variant", "").partition(SMALLER)
+    return ", ".join(filter(None, (smaller or str(best.ring), path.removesuffix(", "))))
 
 
 def _lost(record: dict) -> str:

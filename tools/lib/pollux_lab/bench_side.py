@@ -16,6 +16,7 @@ TITLES = {"forward": "forward", "rx": "receive only", "tx": "send only", "empty_
           "e1000e_forward_checksums": "forward, two checksums requested",
           **{f"virtio_{ring}_{case}{buffers}": f"{ring} ring{', mergeable' if buffers else ''}: {title}" for ring in ("split", "packed")
              for case, title in (("forward", "forward"), ("rx", "receive only"), ("tx", "send only")) for buffers in ("", "_mergeable")},
+          "virtio_split_arrivals": "split ring, by a seed", "virtio_packed_arrivals": "packed ring, by a seed",
           "vmxnet3_forward": "forward", "vmxnet3_rx": "receive only", "vmxnet3_tx": "send only"}
 PROCESSES = 5  # each has memory of its own, and its code at another address, on which many cases depend
 BUILDS = {"dpdk_packaged": "as packaged", "dpdk_native": "-march=native"}
