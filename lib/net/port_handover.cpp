@@ -16,7 +16,7 @@ Result<handover::DescribedPort> PortMachine::describe_handover() {
   if (part == nullptr) {
     return fail(ErrorCode::not_supported,
                 fmt::format("{}: the driver {} cannot hand its port over", info().name, info().driver),
-                "close this port first, or end the program and start the new one; xdp: ports and those of igb cards "
+                "close this port first, or end the program and start the new one; xdp: ports, and igb cards of vfio:, "
                 "can be handed over");
   }
   if (!stopped_rx_.empty() || !stopped_tx_.empty()) {

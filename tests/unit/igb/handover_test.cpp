@@ -290,6 +290,7 @@ TEST_F(Handover, ACardWhoseDeviceStaysInThisProgramIsRefusedByName) {
   const auto described = port->describe_handover();
   ASSERT_FALSE(described);
   EXPECT_THAT(described.error().what, HasSubstr("the driver igb cannot hand its port over"));
+  EXPECT_THAT(described.error().hint, HasSubstr("igb cards of vfio:, can be handed over"));  // this card is a model
 }
 
 }  // namespace
