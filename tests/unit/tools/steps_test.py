@@ -179,7 +179,9 @@ class Telling(Run):
         progress = Progress([self.step("a", cost={"ci": 60}), self.step("b", cost={"ci": 540})], "ci", clock=lambda: now[0])
         at_first = 600 / processors() / 60
         self.assertEqual(progress.reached("a", 0), f"; some {round(at_first)} min left")
-        now[0] += 120
+        now[0] += 60
+        self.assertEqual(progress.reached("a", 0), "; some 20 min left", "on this machine the first 30 of 600 take longer")
+        now[0] += 60
         self.assertEqual(progress.reached("a", 1), "; some 18 min left")  # 60 of 600 in 120 s
         now[0] += 60
         self.assertEqual(progress.reached("b", 0.5), "; some 2 min left")  # 330 of 600 in 180 s

@@ -31,6 +31,7 @@ class Progress:
         if not total:
             return ""
         elapsed = self._clock() - self._begun
-        # At first as if the machine were the one that was measured, with all processors busy.
-        pace = elapsed / done if done > EARLY * total else 1 / processors()
+        # At first as if the machine were the one that was measured, with all processors busy, or as slow as it has shown to be.
+        early = EARLY * total
+        pace = elapsed / done if done > early else max(1 / processors(), elapsed / early)
         return f"; some {max(1, round((total - done) * pace / 60))} min left" if done < total else ""
