@@ -50,14 +50,15 @@ class FakeVmxnet3 final : public DeviceModel {
     if (offset == vmx::VRRS::offset(0)) chosen = value;
     if (offset == vmx::DSAL::offset(0)) shared_at_ = value;
     if (offset == vmx::DSAH::offset(0)) shared_at_ |= std::uint64_t{value} << 32;
+    if (offset == vmx::ECR::offset(0)) acknowledged |= value;
     if (offset == vmx::CMD::offset(0)) result_ = execute(static_cast<vmx::Command>(value));
   }
   void set_dma(ModelDma* dma) noexcept override { dma_ = dma; }
   void reset() noexcept override {}
   void advance(Duration /*now*/) noexcept override {}
   [[nodiscard]] Duration next_event() const noexcept override { return Duration::max(); }
-  [[nodiscard]] unsigned interrupt_vectors() const override { return 0; }
-  void on_interrupt(std::function<void(unsigned)> /*handler*/) override {}
+  [[nodiscard]] unsigned interrupt_vectors() const override { return vectors; }
+  void on_interrupt(std::function<void(unsigned)> handler) override { interrupt = std::move(handler); }
   void on_transmit(WireHandler /*handler*/) override {}
   void receive(std::span<const std::byte> /*frame*/) noexcept override {}
   void set_carrier(bool /*present*/) noexcept override {}
@@ -83,6 +84,9 @@ class FakeVmxnet3 final : public DeviceModel {
   std::uint32_t reset_result = 0;
   std::uint32_t activation_result = 0;
   bool removed = false;
+  unsigned vectors = 0;
+  std::uint32_t acknowledged = 0;           ///< events
+  std::function<void(unsigned)> interrupt;  ///< raises one
 
  private:
   [[nodiscard]] std::uint32_t execute(vmx::Command command) const noexcept {
@@ -111,12 +115,10 @@ struct FakeVmxnet3Fixture {
                                    return made;
                                  }}));
   }
-  [[nodiscard]] Result<Port> start() {
-    Settings settings;
-    settings.rx.resize(1, RxQueueConfig{.pool = pool, .cache = cache, .ring = 64});
-    settings.tx.resize(1, TxQueueConfig{.cache = cache, .ring = 64});
-    return open(context, "sim:0?card=fake-vmxnet3", settings);
+  [[nodiscard]] Settings settings() const {
+    return {.rx = {{.pool = pool, .cache = cache, .ring = 64}}, .tx = {{.cache = cache, .ring = 64}}};
   }
+  [[nodiscard]] Result<Port> start() { return open(context, "sim:0?card=fake-vmxnet3", settings()); }
 
   std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
   FakeVmxnet3* device = nullptr;
