@@ -22,6 +22,7 @@ struct ParavirtualRxQueue : RxQueueDriver {
   using RxQueueDriver::count_arrival;
   using RxQueueDriver::count_arrivals;
   using RxQueueDriver::count_drop;
+  using RxQueueDriver::count_multicast;
   using RxQueueDriver::count_returned;
   using RxQueueDriver::drops;
   using RxQueueDriver::filter;

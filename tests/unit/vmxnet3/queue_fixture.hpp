@@ -91,10 +91,11 @@ struct Vmxnet3Queues : testing::Test {
     rx.describe(shared, Bar(registers, 4096), 3);
     rx.open();
   }
-  void start_tx() {
-    memory = area(tx_bytes(kSize));
+  void start_tx(std::uint32_t size = kSize) {
+    memory = area(tx_bytes(size));
+    tx_size = size;
     tx.setup({.memory = memory,
-              .size = kSize,
+              .size = size,
               .limits = {.min_frame = 14,
                          .max_frame = 9018,
                          .offloads = TxOffload::kChecksums | TxOffload::insert_vlan | TxOffload::tcp_segmentation},
@@ -151,6 +152,7 @@ struct Vmxnet3Queues : testing::Test {
   QueueMemory memory;
   Vmxnet3RxQueue rx{filter, true, vlans};
   Vmxnet3TxQueue tx;
+  std::uint32_t tx_size = kSize;
   std::uint32_t done = 0;
   DropCounter seen{"seen"};
 };

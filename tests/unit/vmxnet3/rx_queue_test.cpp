@@ -101,6 +101,42 @@ TEST_F(Vmxnet3Queues, ReportsHashAndTag) {
   EXPECT_EQ(metadata[0].vlan(), 0x6005);
 }
 
+// Slot 0 takes the slow path, a burst of one has its own.
+TEST_F(Vmxnet3Queues, EachPathSaysTheSameOfAFrame) {
+  start_rx();
+  std::uint32_t slot = 0;
+  const auto arrive = [&](std::uint8_t destination, std::uint64_t high) {
+    Bytes frame = frame_of(60);
+    std::fill_n(frame.begin(), 6, destination);
+    fill(0, slot++, frame, kWhole, high);
+  };
+  const auto poll_one = [&] {
+    Burst<1> one;
+    rx.rx_burst(one);
+    const auto vlan = RxMetadata(one[0]).vlan();
+    one.drop(seen);
+    return vlan;
+  };
+  for (std::uint64_t tag = 1; tag <= 3; ++tag) {  // slots 0, 2 and 4
+    arrive(2, rx_bits::kStripped | tag << rx_bits::kTagShift);
+    EXPECT_EQ(poll_one(), tag);
+    arrive(1, 0);
+    EXPECT_EQ(poll_one(), std::nullopt);
+    EXPECT_EQ(rx.arrivals().multicast, tag);
+  }
+  std::vector<RxMetadata> metadata;
+  for (std::uint64_t tag = 1; tag <= 3; ++tag) arrive(2, rx_bits::kStripped | tag << rx_bits::kTagShift);
+  EXPECT_EQ(poll(&metadata).size(), 3u);
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(metadata[i].vlan(), i + 1);
+  arrive(1, 0);
+  arrive(0xFF, 0);
+  arrive(2, 0);
+  EXPECT_EQ(poll().size(), 3u);
+  EXPECT_EQ(rx.arrivals().multicast, 4u) << "a broadcast is none";
+  EXPECT_EQ(rx.arrivals().packets, 12u);
+  EXPECT_EQ(rx.arrivals().bytes, 12u * 60);
+}
+
 TEST_F(Vmxnet3Queues, AMergedFrameIsASuperframe) {
   start_rx();
   rx.mtu = 1500;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Sending to a device in the hands of the test.
+#include "mem/ownership.hpp"
 #include "unit/vmxnet3/queue_fixture.hpp"
 
 namespace pollux::drivers::vmxnet3 {
@@ -24,9 +25,12 @@ struct Vmxnet3Tx : Vmxnet3Queues {
     return taken;
   }
   void report(std::uint32_t index) {
-    auto* const entries = memory.at<reg::Completion>(kSize * sizeof(reg::Descriptor));
-    const bool first_lap = (done & kSize) == 0;
-    entries[done++ % kSize] = {index, first_lap ? reg::kCompletionGeneration : 0};
+    auto* const entries = memory.at<reg::Completion>(tx_size * sizeof(reg::Descriptor));
+    const bool first_lap = (done & tx_size) == 0;
+    entries[done++ % tx_size] = {index, first_lap ? reg::kCompletionGeneration : 0};
+  }
+  void report_all(std::uint32_t from, std::uint32_t to) {
+    for (std::uint32_t slot = from; slot < to; ++slot) report(slot % tx_size);
   }
   [[nodiscard]] const reg::Descriptor& descriptor(std::uint32_t slot) const {
     return memory.at<reg::Descriptor>(0)[slot];
@@ -99,12 +103,109 @@ TEST_F(Vmxnet3Tx, ADeviceThatLiesEndsTheQueue) {
     start_tx();
     EXPECT_EQ(send(3, 3), 3u);
     report(index);
+    EXPECT_FALSE(tx.finished());
     EXPECT_EQ(send(1), 0u) << "the queue has ended";
     ASSERT_NE(tx.fault(), nullptr);
     EXPECT_FALSE(tx.progress());
   }
   EXPECT_EQ(tx.drain(DrainReason::stopped), 9u);
   EXPECT_EQ(tx.drops().stopped, 15u);
+}
+
+// Checked builds free frames one by one.
+TEST_F(Vmxnet3Tx, FramesAreFreedInGroupsOf32) {
+  start_tx(4 * kSize);
+  EXPECT_EQ(send(40), 40u);
+  report_all(0, 31);
+  EXPECT_EQ(send(1), 1u);
+  EXPECT_EQ(tx.in_flight(), 41u) << "the 32nd completion is missing";
+  report(31);
+  EXPECT_EQ(send(1), 1u);
+  EXPECT_EQ(tx.in_flight(), ownership::kChecked ? 41u : 10u);
+  report_all(32, 42);
+  Burst<2> two;
+  ASSERT_TRUE(two.fill(cache, 2));
+  for (Mbuf& mbuf : two) std::memset(mbuf.append(60), 2, 60);
+  EXPECT_EQ(tx.tx_burst(two), 2u);
+  EXPECT_EQ(tx.in_flight(), ownership::kChecked ? 43u : 12u);
+  Burst<1> none;
+  EXPECT_EQ(tx.tx_burst(none), 0u);
+  EXPECT_EQ(tx.in_flight(), 2u) << "an empty burst frees all that have been sent";
+}
+
+TEST_F(Vmxnet3Tx, AFullRingIsFreedWithoutGroups) {
+  start_tx(2 * kSize);
+  EXPECT_EQ(send(2 * kSize - 1), 2 * kSize - 1);
+  report_all(0, 3);
+  EXPECT_EQ(send(4), 3u);
+  report_all(3, 3 + 2 * kSize - 1);
+  EXPECT_EQ(send(5 * kSize), 2 * kSize - 1) << "across the end of the ring, from a slot within a group";
+  report_all(2 * kSize + 2, 4 * kSize + 1);
+  EXPECT_TRUE(tx.finished());
+  EXPECT_EQ(tx.fault(), nullptr);
+}
+
+TEST_F(Vmxnet3Tx, ALongFrameInAGroupIsFreedOnce) {
+  start_tx(4 * kSize);
+  EXPECT_EQ(send(20), 20u);
+  EXPECT_EQ(send(2, 3), 2u);
+  EXPECT_EQ(send(40), 40u);
+  report_all(0, 20);
+  report(22);
+  report(25);
+  report_all(26, 66);
+  EXPECT_EQ(send(1), 1u);
+  EXPECT_LT(tx.in_flight(), 33u);
+  EXPECT_EQ(tx.fault(), nullptr);
+  report(66);
+  EXPECT_TRUE(tx.finished());
+}
+
+TEST_F(Vmxnet3Tx, AFrameOfAnotherPoolInAGroupReturnsThere) {
+  Mempool other = *Mempool::create(context, {.count = 64, .name = "other"});
+  start_tx(4 * kSize);
+  EXPECT_EQ(send(20), 20u);
+  MbufPtr foreign = other.allocate();
+  std::memset(foreign->append(60), 2, 60);
+  Burst<1> burst;
+  ASSERT_TRUE(burst.push(foreign));
+  ASSERT_EQ(tx.tx_burst(burst), 1u);
+  EXPECT_EQ(send(20), 20u);
+  report_all(0, 41);
+  EXPECT_EQ(send(1), 1u);
+  EXPECT_EQ(send(1), 1u);
+  report_all(41, 43);
+  EXPECT_TRUE(tx.finished());
+  EXPECT_EQ(other.stats().in_use(), 0u);
+}
+
+TEST_F(Vmxnet3Tx, ACompletionBeyondTheRingEndsTheQueue) {
+  start_tx(2 * kSize);
+  EXPECT_EQ(send(40), 40u);
+  report_all(0, 40);
+  EXPECT_TRUE(tx.finished());
+  EXPECT_EQ(send(40), 40u);
+  report_all(40, 71);
+  report(2 * kSize + 7);
+  EXPECT_EQ(send(1), 1u);
+  EXPECT_FALSE(tx.finished());
+  EXPECT_NE(tx.fault(), nullptr);
+}
+
+TEST_F(Vmxnet3Tx, TheLastCompletionOfAGroupIsCompared) {
+  for (const std::uint32_t index : {30U, 32U, 50U, 100U}) {
+    SCOPED_TRACE(index);
+    tx.drain(DrainReason::stopped);
+    done = 0;
+    start_tx(4 * kSize);
+    EXPECT_EQ(send(40), 40u);
+    report_all(0, 31);
+    report(index);
+    EXPECT_EQ(send(1), 1u);
+    EXPECT_GE(tx.in_flight(), 40u) << "the others are looked at one by one";
+    EXPECT_FALSE(tx.finished());
+    EXPECT_EQ(tx.fault() != nullptr, index != 32) << "it may stand for two frames, if it was the second's";
+  }
 }
 
 TEST_F(Vmxnet3Tx, CountsWhatIsCertain) {

@@ -2,6 +2,7 @@
 // Receiving, from the rings to the application. The fast path takes frames in one buffer, from a device that filters
 // frames and uses buffers in the order of their slots. The slow path takes all others.
 #include <algorithm>
+#include <span>
 
 #include "base/compiler.hpp"
 #include "drivers/vmware/vmxnet3/rx_queue.hpp"
@@ -20,6 +21,9 @@ namespace rx = hw::vmxnet3::rx;
 namespace {
 
 constexpr Site kRing{"a receive ring", 0};
+/// Distance in slots from a frame to the one whose first line is prefetched. Behind the last slot of `heads` are those
+/// of `bodies`, so that reads what is of no use there.
+constexpr std::uint32_t kPrefetchDistance = 16;
 constexpr std::uint32_t kMaxSegments = 255;
 
 /// Whether a completion says more than where the frame is.
@@ -43,109 +47,106 @@ POLLUX_NOINLINE void attach_metadata(Mbuf& frame, const reg::Completion& done) n
   metadata.attach_to(frame);
 }
 
-/// What a burst knows of the ring: copies stay in registers, since no store to an mbuf can alias them.
-struct FastPath {
-  const reg::Completion* done;
-  Mbuf** held;
-  reg::Descriptor* descriptors;
-  std::uint64_t plain;     // the low half of a completion's low word for the first slot, without metadata
-  std::uint64_t shortest;  // what is compared of its high word for the shortest frame
-  std::uint64_t ready;     // a descriptor's word in the next lap
-  std::uint64_t word;      // MbufAccess::word of the shortest frame
-  std::uint32_t iova_at;
-  std::uint64_t max_excess;
+POLLUX_ALWAYS_INLINE const std::uint8_t* frame_of(const Mbuf* mbuf, const RxFastPath& path) noexcept {
+  return reinterpret_cast<const std::uint8_t*>(mbuf) + Mbuf::kHeaderSize + path.iova_at;
+}
 
-  POLLUX_ALWAYS_INLINE FastPath(const RxRings& queue, std::uint32_t slot) noexcept
-      : done(queue.completions + (queue.next & queue.mask)),
-        held(queue.heads.slots + slot),
-        descriptors(queue.heads.descriptors + slot),
-        plain(queue.first + slot + rx::kNotChecked),
-        shortest((queue.next & (queue.mask + 1)) == 0 ? reg::kCompletionGeneration + kEthernetHeaderBytes
-                                                      : std::uint64_t{kEthernetHeaderBytes}),
-        ready(queue.heads.word(queue.heads.next + queue.heads.mask + 1)),
-        word(queue.word),
-        iova_at(queue.iova_at),
-        max_excess(std::min(queue.filter().longest(), queue.room) - kEthernetHeaderBytes) {}
-
-  /// Takes frame `i`, whose slot is not the first of the ring, and gives the device the buffer that was put before it.
-  /// Returns its first byte; nullptr, with nothing changed, if it is not there or needs the slow path. `excess`: its
-  /// length above the shortest. One comparison covers length, error and generation.
-  POLLUX_ALWAYS_INLINE const std::uint8_t* take(std::uint32_t i, Mbuf* fresh, Mbuf*& out,
-                                                std::uint64_t& excess) const noexcept {
-    constexpr std::uint64_t kMetadata = rx::kHashType | rx::kNotChecked;
-    const std::uint64_t high = io::load_acquire(done[i].high);
-    const std::uint64_t low = done[i].low;
-    excess = (high & (reg::kCompletionGeneration | rx::kLengthMask | rx::kError)) - shortest;
-    const std::uint64_t differs = (low ^ (plain + i)) & 0xFFFFFFFF;
-    if (excess > max_excess || (differs & ~kMetadata) != 0) [[unlikely]]
-      return nullptr;
-    Mbuf& received = *held[i];
-    MbufAccess::set_word(received, word + excess);
-    if ((differs | (high & rx::kStripped)) != 0) attach_metadata(received, {low, high});
-    out = &received;
-    held[i] = fresh;
-    descriptors[i].address = MbufAccess::iova(*fresh) + iova_at;
-    io::io_wmb();
-    __atomic_store_n(&(descriptors + i - 1)->word, ready, __ATOMIC_RELEASE);
-    return reinterpret_cast<const std::uint8_t*>(&received) + Mbuf::kHeaderSize + iova_at;
-  }
+/// What the frames of a run have.
+struct Run {
+  std::uint64_t excess = 0;        ///< bytes above those of as many shortest frames
+  std::uint32_t any_metadata = 0;  ///< bits of completions, in which frames without metadata have none
+  std::uint64_t any_high = 0;
+  std::uint32_t any_first = 0;  ///< first bytes
 };
+
+/// Takes the frame of a completion, whose slot is not the first of the ring, and gives the device the buffer that was
+/// put before it. False, with nothing changed, if it is not there, or needs the slow path. One comparison covers
+/// length, error and generation. `OneDelta`: IOVA minus address is the same for the whole pool.
+template <bool OneDelta>
+POLLUX_ALWAYS_INLINE bool take(const RxFastPath& path, std::uint64_t ready, const reg::Completion& entry,
+                               std::uint32_t expected, std::uint64_t max_excess, Mbuf*& held,
+                               reg::Descriptor* descriptor, Mbuf* fresh, Mbuf*& out, Run& run) noexcept {
+  constexpr std::uint64_t kMetadata = rx::kHashType | rx::kNotChecked;
+  const std::uint64_t high = io::load_acquire(entry.high);
+  const std::uint64_t excess = (high & (reg::kCompletionGeneration | rx::kLengthMask | rx::kError)) - path.shortest;
+  const std::uint32_t differs = static_cast<std::uint32_t>(entry.low) ^ expected;
+  if (excess > max_excess || (differs & ~kMetadata) != 0) [[unlikely]]
+    return false;
+  Mbuf& received = *held;
+  MbufAccess::set_word(received, path.word + excess);
+  __builtin_prefetch(frame_of((&held)[kPrefetchDistance], path), 1, 3);
+  out = &received;
+  held = fresh;
+  descriptor->address =
+      OneDelta ? reinterpret_cast<std::uintptr_t>(fresh) + path.iova_delta : MbufAccess::iova(*fresh) + path.iova_at;
+  io::io_wmb();
+  __atomic_store_n(&(descriptor - 1)->word, ready, __ATOMIC_RELEASE);
+  run.excess += excess;
+  run.any_metadata |= differs;
+  run.any_high |= high;
+  run.any_first |= *frame_of(&received, path);
+  return true;
+}
+
+/// Looks again at frames of which some have metadata, or are multicasts. Returns their number.
+POLLUX_NOINLINE std::uint32_t look_again(RxRings& queue, const reg::Completion* entries, Mbuf* const* frames,
+                                         std::uint32_t count) noexcept {
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (has_metadata(entries[i])) attach_metadata(*frames[i], entries[i]);
+    if (RxFilter::is_multicast(frames[i]->data())) queue.count_multicast();
+  }
+  return count;
+}
+
+/// Counts the frames of a run, and moves the queue on. Returns their number. The last call is at the end, so that it
+/// needs no register to be saved.
+POLLUX_ALWAYS_INLINE std::uint32_t finish_run(RxRings& queue, MempoolCacheCore& cache, const Run& run,
+                                              const reg::Completion* entries, Mbuf* const* frames,
+                                              std::uint32_t count) noexcept {
+  add_to(cache.first, count);
+  add_to(queue.heads.next, count);
+  add_to(queue.next, count);
+  queue.count_arrivals(count, run.excess + std::uint64_t{count} * kEthernetHeaderBytes);
+  if ((run.any_metadata | (run.any_high & rx::kStripped) | (run.any_first & 1)) == 0) return count;
+  return look_again(queue, entries, frames, count);
+}
+
+POLLUX_ALWAYS_INLINE std::uint64_t max_excess(const RxRings& queue) noexcept {
+  return std::min(queue.filter().longest(), queue.room) - kEthernetHeaderBytes;
+}
 
 }  // namespace
 
 // What is inlined from here on has external linkage: otherwise GCC 12 saves more registers in bursts.
 
+template <bool OneDelta>
 POLLUX_ALWAYS_INLINE std::uint32_t rx_take_fast(RxRings& queue, Mbuf** out, std::uint32_t limit) noexcept {
   constexpr std::uint32_t kMaxRun = MempoolCache::kMaxCapacity / 2;
   MempoolCacheCore& cache = *queue.cache_;
   const std::uint32_t slot = queue.heads.next & queue.heads.mask;
-  if (slot == 0 || !queue.is_ready(queue.next)) return 0;
-  std::uint32_t run =
-      std::min({limit, queue.mask + 1 - (queue.next & queue.mask), queue.heads.mask + 1 - slot, kMaxRun});
+  const std::uint32_t entry = queue.next & queue.mask;
+  if (slot == 0 || entry == 0 || !queue.is_ready(queue.next)) return 0;
+  std::uint32_t run = std::min({limit, queue.mask + 1 - entry, queue.heads.mask + 1 - slot, kMaxRun});
   if (cache.count() < run) [[unlikely]] {
     cache.refill(run);
     run = std::min(run, cache.count());
   }
-  const FastPath path(queue, slot);
+  // Copies stay in registers: no store to an mbuf can alias them.
+  const RxFastPath path = queue.path;
+  const std::uint64_t ready = queue.heads.ready;
+  const std::uint64_t most = max_excess(queue);
+  const reg::Completion* const entries = queue.completions + entry;
+  Mbuf** const held = queue.heads.slots + slot;
+  reg::Descriptor* const descriptors = queue.heads.descriptors + slot;
   Mbuf* const* const fresh = cache.objects();
-  std::uint64_t bytes = 0;
-  std::uint32_t multicasts = 0;
+  const std::uint32_t expected = path.first + slot;
+  Run taken;
   std::uint32_t i = 0;
   for (; i < run; ++i) {
-    std::uint64_t excess;
-    const std::uint8_t* const frame = path.take(i, fresh[i], out[i], excess);
-    if (frame == nullptr) break;
-    if (RxFilter::is_multicast(frame)) [[unlikely]] {
-      queue.count_arrival(frame, static_cast<std::uint32_t>(excess) + kEthernetHeaderBytes);
-      bytes -= excess;
-      ++multicasts;
-    }
-    bytes += excess;
+    if (!take<OneDelta>(path, ready, entries[i], expected + i, most, held[i], descriptors + i, fresh[i], out[i], taken))
+      break;
   }
-  cache.set_first(cache.first + i);
-  queue.heads.next += i;
-  queue.next += i;
-  const std::uint64_t others = i - multicasts;
-  queue.count_arrivals(others, bytes + others * kEthernetHeaderBytes);
-  return i;
-}
-
-/// A burst of one such frame, without loops. False, with nothing taken: the whole burst has to look.
-POLLUX_ALWAYS_INLINE bool rx_take_one(RxRings& queue, Mbuf*& out) noexcept {
-  MempoolCacheCore& cache = *queue.cache_;
-  const std::uint32_t slot = queue.heads.next & queue.heads.mask;
-  if (slot == 0 || !queue.filter().promiscuous() || queue.fault() != nullptr || cache.count() == 0 ||
-      queue.shared->wants_producer != 0)
-    return false;
-  std::uint64_t excess;
-  const std::uint8_t* const frame = FastPath(queue, slot).take(0, *cache.objects(), out, excess);
-  if (frame == nullptr) return false;
-  cache.set_first(cache.first + 1);
-  ++queue.heads.next;
-  ++queue.next;
-  queue.count_arrival(frame, static_cast<std::uint32_t>(excess) + kEthernetHeaderBytes);
-  queue.count_returned(1);
-  return true;
+  return finish_run(queue, cache, taken, entries, out, i);
 }
 
 namespace {
@@ -179,7 +180,7 @@ BufferRing* find_buffer(RxRings& queue, std::uint64_t low) noexcept {
   }
   for (std::uint32_t i = 0; i < skipped; ++i) {
     Mbuf& same = *ring.slots[ring.next & ring.mask];
-    ring.put(same, MbufAccess::iova(same) + queue.iova_at);
+    ring.put(same, MbufAccess::iova(same) + queue.path.iova_at);
   }
   return &ring;
 }
@@ -196,9 +197,9 @@ bool add(RxRings& queue, const reg::Completion& done, BuiltFrame& frame) noexcep
   if (frame.why == nullptr && !queue.cache_->has_one()) frame.why = &RxDrops::pool_empty;
   Mbuf& received = *ring->slots[ring->next & ring->mask];
   Mbuf& fresh = frame.why == nullptr ? queue.cache_->pop() : received;
-  ring->put(fresh, MbufAccess::iova(fresh) + queue.iova_at);
+  ring->put(fresh, MbufAccess::iova(fresh) + queue.path.iova_at);
   if (frame.why != nullptr) return true;
-  MbufAccess::set_word(received, queue.word - kEthernetHeaderBytes + length);
+  MbufAccess::set_word(received, queue.path.word - kEthernetHeaderBytes + length);
   MbufAccess::stamp(received, kRing);
   frame.add(received);
   return true;
@@ -270,7 +271,7 @@ POLLUX_NOINLINE RxOutcome rx_take_slow(RxRings& queue, Mbuf*& out) noexcept {
       if (frame.head != nullptr) queue.cache_->free(*frame.head);
       return RxOutcome::nothing;
     }
-    ++queue.next;
+    queue.pass();
   }
   return finish(queue, frame, last, hash_word, out);
 }
@@ -283,6 +284,7 @@ void tell_producers(const RxRings& queue) noexcept {
   queue.queue_bar.flush();
 }
 
+template <bool OneDelta>
 POLLUX_HOT POLLUX_NOINLINE std::uint32_t rx_burst_loop(RxQueue& base, Mbuf** out, std::uint32_t limit) noexcept {
   auto& queue = static_cast<RxRings&>(base);
   const std::uint32_t first = queue.next;
@@ -290,7 +292,7 @@ POLLUX_HOT POLLUX_NOINLINE std::uint32_t rx_burst_loop(RxQueue& base, Mbuf** out
   std::uint32_t dropped = 0;  // counts towards the limit, too
   while (taken + dropped < limit) {
     if (queue.filter().promiscuous() && queue.fault() == nullptr) [[likely]] {
-      taken += rx_take_fast(queue, out + taken, limit - taken - dropped);
+      taken += rx_take_fast<OneDelta>(queue, out + taken, limit - taken - dropped);
       if (taken + dropped == limit) break;
     }
     if (!queue.is_ready(queue.next)) break;
@@ -308,18 +310,35 @@ POLLUX_HOT POLLUX_NOINLINE std::uint32_t rx_burst_loop(RxQueue& base, Mbuf** out
   return taken;
 }
 
-// Each saves the registers that it needs.
-POLLUX_HOT POLLUX_NOINLINE std::uint32_t rx_burst_single(RxQueue& queue, Mbuf** out) noexcept {
-  if (rx_take_one(static_cast<RxRings&>(queue), *out)) [[likely]]
-    return 1;
-  return rx_burst_loop(queue, out, 1);
+// A burst of one such frame, without loops.
+template <bool OneDelta>
+POLLUX_HOT POLLUX_NOINLINE std::uint32_t rx_burst_single(RxQueue& base, Mbuf** out) noexcept {
+  auto& queue = static_cast<RxRings&>(base);
+  MempoolCacheCore& cache = *queue.cache_;
+  const std::uint32_t slot = queue.heads.next & queue.heads.mask;
+  const std::uint32_t entry = queue.next & queue.mask;
+  if (slot == 0 || entry == 0 || !queue.filter().promiscuous() || queue.fault() != nullptr || cache.count() == 0 ||
+      queue.shared->wants_producer != 0) [[unlikely]]
+    return rx_burst_loop<OneDelta>(base, out, 1);
+  const reg::Completion* const entries = queue.completions + entry;
+  Run taken;
+  if (!take<OneDelta>(queue.path, queue.heads.ready, *entries, queue.path.first + slot, max_excess(queue),
+                      queue.heads.slots[slot], queue.heads.descriptors + slot, *cache.objects(), *out, taken))
+      [[unlikely]]
+    return rx_burst_loop<OneDelta>(base, out, 1);
+  queue.count_returned(1);
+  return finish_run(queue, cache, taken, entries, out, 1);
 }
+// Each saves the registers that it needs.
+template <bool OneDelta>
 POLLUX_HOT std::uint32_t rx_burst_any(RxQueue& queue, Mbuf** out, std::uint32_t limit) noexcept {
-  return limit == 1 ? rx_burst_single(queue, out) : rx_burst_loop(queue, out, limit);
+  return limit == 1 ? rx_burst_single<OneDelta>(queue, out) : rx_burst_loop<OneDelta>(queue, out, limit);
 }
 
 }  // namespace
 
-RxQueue::BurstFunction* rx_burst_function() noexcept { return &rx_burst_any; }
+RxQueue::BurstFunction* rx_burst_function(bool one_delta) noexcept {
+  return one_delta ? &rx_burst_any<true> : &rx_burst_any<false>;
+}
 
 }  // namespace pollux::drivers::vmxnet3

@@ -20,23 +20,18 @@ void Vmxnet3RxQueue::setup(RxQueueSetup setup) {
   set_up(std::move(setup.pool), std::move(setup.cache), setup.port);
   slot_memory_.assign(std::size_t{2} * setup.size, nullptr);
   room = setup.buffer_bytes;
-  heads = {.descriptors = memory_.at<reg::Descriptor>(0),
-           .slots = slot_memory_.data(),
-           .mask = setup.size - 1,
-           .next = 0,
-           .ready = room};
-  bodies = {.descriptors = heads.descriptors + setup.size,
-            .slots = heads.slots + setup.size,
-            .mask = heads.mask,
-            .next = 0,
-            .ready = room | reg::rx::kBody};
+  heads = {.descriptors = memory_.at<reg::Descriptor>(0), .slots = slot_memory_.data(), .mask = setup.size - 1};
+  bodies = {.descriptors = heads.descriptors + setup.size, .slots = heads.slots + setup.size, .mask = heads.mask};
   completions = memory_.at<reg::Completion>(2 * setup.size * sizeof(reg::Descriptor));
   mask = 2 * setup.size - 1;
   index = setup.index;
   queues = setup.queues;
-  iova_at = pool()->data_offset();
-  word = pool()->empty_word(RxFormat::none, setup.port) + kEthernetHeaderBytes;
-  first = std::uint64_t{index} << reg::rx::kRingShift | reg::rx::kStartOfPacket | reg::rx::kEndOfPacket;
+  const std::uint32_t at = pool()->data_offset();
+  path = {.word = pool()->empty_word(RxFormat::none, setup.port) + kEthernetHeaderBytes,
+          .iova_delta = pool()->iova_delta() + Mbuf::kHeaderSize + at,
+          .iova_at = at,
+          .first = static_cast<std::uint32_t>(index << reg::rx::kRingShift | reg::rx::kStartOfPacket |
+                                              reg::rx::kEndOfPacket | reg::rx::kNotChecked)};
 }
 
 Result<void> Vmxnet3RxQueue::fill(std::uint32_t count, std::span<Mbuf* const> given) {
@@ -44,11 +39,16 @@ Result<void> Vmxnet3RxQueue::fill(std::uint32_t count, std::span<Mbuf* const> gi
   buffers_ = count;
   std::memset(memory_.address, 0, rx_bytes(size()));
   next = heads.next = bodies.next = 0;
+  path.shortest = kEthernetHeaderBytes;
+  heads.ready = room | reg::rx::kGeneration;
+  bodies.ready = heads.ready | reg::rx::kBody;
   fault_.store(nullptr, std::memory_order_release);
   for (std::uint32_t slot = 0; slot < count; ++slot) {
-    BufferRing& ring = slot < size() ? heads : bodies;
-    heads.descriptors[slot].address = MbufAccess::iova(*slot_memory_[slot]) + iova_at;
-    if ((slot & ring.mask) != ring.mask) ring.release(slot & ring.mask);
+    const bool last = (slot & heads.mask) == heads.mask;  // the device gets it with the first lap's first frame
+    heads.descriptors[slot] = {.address = MbufAccess::iova(*slot_memory_[slot]) + path.iova_at,
+                               .word = last            ? 0
+                                       : slot < size() ? heads.ready
+                                                       : bodies.ready};
   }
   return {};
 }
@@ -65,7 +65,7 @@ void Vmxnet3RxQueue::describe(reg::RxQueueShared& of_device, const Bar& bar, std
 }
 
 void Vmxnet3RxQueue::open() noexcept {
-  open_bursts(rx_burst_function());
+  open_bursts(rx_burst_function(pool()->has_one_segment()));
   notify_change();
 }
 
@@ -80,7 +80,7 @@ std::uint32_t Vmxnet3RxQueue::drain(DrainReason reason, std::span<Mbuf*> kept) n
     if ((completion.low & reg::rx::kStartOfPacket) != 0) head = heads.slots[completion.low & heads.mask];
     bytes += static_cast<std::uint32_t>(completion.high & reg::rx::kLengthMask);
     if ((completion.low & reg::rx::kEndOfPacket) == 0) continue;
-    drop(why, reinterpret_cast<const std::uint8_t*>(head) + Mbuf::kHeaderSize + iova_at, std::exchange(bytes, 0));
+    drop(why, reinterpret_cast<const std::uint8_t*>(head) + Mbuf::kHeaderSize + path.iova_at, std::exchange(bytes, 0));
   }
   // Everything goes to the pool's shared list: the cache belongs to the polling thread.
   std::copy_n(slot_memory_.begin(), kept.size(), kept.begin());

@@ -32,23 +32,27 @@ struct BufferRing {
   Mbuf** slots = nullptr;
   std::uint32_t mask = 0;
   std::uint32_t next = 0;   // position of the next buffer that the device fills
-  std::uint64_t ready = 0;  // a descriptor's word without generation
+  std::uint64_t ready = 0;  // a descriptor's word, with the generation of what the device gets next
 
-  [[nodiscard]] POLLUX_ALWAYS_INLINE std::uint64_t word(std::uint32_t position) const noexcept {
-    return ready | ((position & (mask + 1)) == 0 ? reg::rx::kGeneration : 0);
-  }
-  /// Lets the device use the buffer at `position`, whose address is written.
-  POLLUX_ALWAYS_INLINE void release(std::uint32_t position) const noexcept {
-    io::io_wmb();
-    __atomic_store_n(&descriptors[position & mask].word, word(position), __ATOMIC_RELEASE);
-  }
-  /// Puts a buffer where the oldest was, and moves on.
+  /// Puts a buffer where the oldest was, lets the device use the one before it, and moves on.
   POLLUX_ALWAYS_INLINE void put(Mbuf& fresh, std::uint64_t iova) noexcept {
     slots[next & mask] = &fresh;
     descriptors[next & mask].address = iova;
-    release(next + mask);
+    io::io_wmb();
+    __atomic_store_n(&descriptors[(next + mask) & mask].word, ready, __ATOMIC_RELEASE);
+    if ((next & mask) == 0) ready ^= reg::rx::kGeneration;
     ++next;
   }
+};
+
+/// What the fast path compares and writes.
+struct RxFastPath {
+  std::uint64_t shortest = 0;    ///< what is compared of its high word in this lap, for the shortest frame
+  std::uint64_t word = 0;        ///< MbufAccess::word of the shortest frame
+  std::uint64_t iova_delta = 0;  ///< from an mbuf's address to the IOVA of the frame, if that is the same for all
+  std::uint32_t iova_at = 0;     ///< from a buffer's IOVA to the frame
+  std::uint32_t first = 0;       ///< the lower half of a completion's low word for slot 0 of `heads`: a whole frame
+                                 ///< without metadata
 };
 
 /// The parameters of a receive queue.
@@ -77,13 +81,17 @@ struct alignas(kApart) RxRings : paravirtual::ParavirtualRxQueue {
     return ((completions[position & mask].high & reg::kCompletionGeneration) != 0) == ((position & (mask + 1)) == 0);
   }
 
+  /// Moves on to the next completion. The fast path leaves the first of a lap to the slow path, which calls this.
+  void pass() noexcept {
+    if ((next & mask) == 0) path.shortest ^= reg::kCompletionGeneration;
+    ++next;
+  }
+
   // First cache line, behind the base's members.
   const reg::Completion* completions = nullptr;
   std::uint32_t next = 0;  // position of the next completion
   std::uint32_t mask = 0;
-  std::uint64_t first = 0;  // a completion's low word for slot 0 of `heads` and a frame in one buffer
-  std::uint64_t word = 0;   // MbufAccess::word of the shortest frame
-  std::uint32_t iova_at = 0;
+  RxFastPath path;
   std::uint32_t room = 0;
   BufferRing heads;
 
@@ -130,7 +138,7 @@ class Vmxnet3RxQueue : public RxRings {
   QueueMemory memory_;
 };
 
-/// The bursts of a receive queue.
-[[nodiscard]] RxQueue::BurstFunction* rx_burst_function() noexcept;
+/// The bursts of a receive queue. `one_delta`: IOVA minus address is the same for the whole pool.
+[[nodiscard]] RxQueue::BurstFunction* rx_burst_function(bool one_delta) noexcept;
 
 }  // namespace pollux::drivers::vmxnet3

@@ -17,29 +17,27 @@ namespace {
 /// Frames that are freed at once.
 constexpr std::uint32_t kGroup = 32;
 
-// Direct mbufs of the cache's pool, each with a completion of its own: only pointers are moved.
-POLLUX_ALWAYS_INLINE std::uint32_t tx_reclaim_fast(TxRing& queue, MempoolCacheCore& cache) noexcept {
+// Direct mbufs of the cache's pool: only pointers are moved. The last completion shows that all frames have been sent.
+POLLUX_ALWAYS_INLINE bool tx_reclaim_group(TxRing& queue, MempoolCacheCore& cache) noexcept {
   const std::uint32_t slot = queue.clean & queue.mask;
-  const std::uint32_t entry = queue.used & queue.mask;
-  const std::uint32_t most = std::min({kGroup, queue.next - queue.clean, queue.mask + 1 - std::max(slot, entry)});
-  const std::uint64_t generation = (queue.used & (queue.mask + 1)) == 0 ? reg::kCompletionGeneration : 0;
-  const reg::Completion* const completions = queue.completions + entry;
-  const std::uintptr_t* const held = queue.slots.get() + slot;
+  if (queue.in_flight() < kGroup || slot + kGroup > queue.mask + 1 || !queue.is_ready(queue.used + kGroup - 1))
+    return false;
+  io::dma_rmb();
+  const std::uint64_t last = queue.completions[(queue.used + kGroup - 1) & queue.mask].low & tx::kIndexMask;
+  if (last != slot + kGroup - 1) return false;
   cache.make_room(kGroup);
-  Mbuf** to = cache.objects();
-  std::uint32_t i = 0;
-  for (; i < most; ++i) {
-    const std::uint64_t high = io::load_acquire(completions[i].high);
-    const std::uintptr_t frame = held[i];
-    const bool is_next = (completions[i].low & tx::kIndexMask) == slot + i;
-    if ((high & reg::kCompletionGeneration) != generation || !is_next || frame == 0 || (frame & TxRing::kSpecial) != 0)
-      break;
-    *--to = reinterpret_cast<Mbuf*>(frame);
+  const std::uintptr_t* const held = queue.slots.get() + slot;
+  Mbuf** const to = cache.objects() - kGroup;
+  std::uintptr_t all = 0;
+  for (std::uint32_t i = 0; i < kGroup; ++i) {
+    all |= held[i];
+    to[i] = reinterpret_cast<Mbuf*>(held[i]);
   }
-  cache.set_first(cache.first - i);
-  add_to(queue.clean, i);
-  add_to(queue.used, i);
-  return i;
+  if ((all & TxRing::kSpecial) != 0) return false;
+  cache.set_first(cache.first - kGroup);
+  add_to(queue.clean, kGroup);
+  add_to(queue.used, kGroup);
+  return true;
 }
 
 /// Frees what the next completion stands for: all frames up to its own. False: the device lies.
@@ -47,7 +45,7 @@ bool tx_reclaim_one(TxRing& queue, MempoolCacheCore* cache) noexcept {
   io::dma_rmb();
   const auto index = static_cast<std::uint32_t>(queue.completions[queue.used & queue.mask].low & tx::kIndexMask);
   const std::uint32_t offset = (index - queue.clean) & queue.mask;
-  if (index > queue.mask || offset >= queue.in_flight() || queue.slots[index] == 0) {
+  if (index > queue.mask || offset >= queue.in_flight() || (queue.slots[index] & ~TxRing::kTags) == 0) {
     queue.end("a frame that it did not have");
     return false;
   }
@@ -69,21 +67,26 @@ bool tx_reclaim_one(TxRing& queue, MempoolCacheCore* cache) noexcept {
 
 }  // namespace
 
-POLLUX_NOINLINE void tx_reclaim(TxRing& queue, MempoolCacheCore* cache) noexcept {
+// A look `kGroup - 1` ahead finds nothing to do in most bursts. What it leaves in the ring is freed once the ring is
+// full, or a burst is empty.
+POLLUX_NOINLINE void tx_reclaim(TxRing& queue, MempoolCacheCore* cache, std::uint32_t ahead) noexcept {
   if (queue.fault() != nullptr) return;
-  while (queue.is_ready(queue.used)) {
-    const std::uint32_t freed = cache != nullptr && !ownership::kChecked ? tx_reclaim_fast(queue, *cache) : 0;
-    if (freed == 0 && !tx_reclaim_one(queue, cache)) return;
+  while (queue.is_ready(queue.used + ahead)) {
+    if (cache != nullptr && !ownership::kChecked && tx_reclaim_group(queue, *cache)) continue;
+    if (!tx_reclaim_one(queue, cache)) return;
   }
   queue.note_sent(queue.clean, queue.next);
 }
 
 // What is inlined from here on has external linkage: otherwise GCC 12 saves more registers in bursts.
 
+/// `kOne`: there is one frame.
+template <bool kOne>
 POLLUX_ALWAYS_INLINE std::uint32_t tx_send_fast(TxRing& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept {
   if constexpr (ownership::kChecked) return 0;
   const std::uint32_t first = queue.next & queue.mask;
-  const std::uint32_t run = std::min({count, queue.free_slots(), queue.mask + 1 - first});
+  if (kOne && queue.free_slots() == 0) return 0;
+  const std::uint32_t run = kOne ? 1 : std::min({count, queue.free_slots(), queue.mask + 1 - first});
   reg::Descriptor* const descriptors = queue.descriptors + first;
   std::uintptr_t* const held = queue.slots.get() + first;
   const std::uint32_t direct = queue.direct;
@@ -112,10 +115,12 @@ POLLUX_ALWAYS_INLINE std::uint32_t tx_send_fast(TxRing& queue, Mbuf* const* mbuf
 
 namespace {
 
-POLLUX_HOT std::uint32_t tx_burst_any(TxQueue& base, Mbuf* const* mbufs, std::uint32_t count) noexcept {
+POLLUX_HOT POLLUX_NOINLINE std::uint32_t tx_burst_loop(TxQueue& base, Mbuf* const* mbufs,
+                                                       std::uint32_t count) noexcept {
   auto& queue = static_cast<TxRing&>(base);
   const std::uint32_t in_flight = queue.in_flight();
-  if (queue.is_ready(queue.used)) tx_reclaim(queue, queue.sent_cache);
+  const std::uint32_t ahead = count != 0 ? kGroup - 1 : 0;
+  if (queue.is_ready(queue.used + ahead)) tx_reclaim(queue, queue.sent_cache, ahead);
   if (count == 0 || queue.fault() != nullptr) [[unlikely]] {
     queue.producer.flush();
     return mbufs == nullptr ? in_flight - queue.in_flight() : 0;
@@ -123,17 +128,44 @@ POLLUX_HOT std::uint32_t tx_burst_any(TxQueue& base, Mbuf* const* mbufs, std::ui
   const std::uint32_t first = queue.next;
   std::uint32_t taken = 0;
   while (taken < count) {
-    const std::uint32_t sent = tx_send_fast(queue, mbufs + taken, count - taken);
+    const std::uint32_t sent = tx_send_fast<false>(queue, mbufs + taken, count - taken);
     taken += sent;
-    if (taken == count || queue.free_slots() == 0) break;
-    if (sent != 0) continue;  // the end of the ring, or a frame of another kind
-    if (tx_send_slow(queue, mbufs[taken]) == TxOutcome::no_room) break;
-    ++taken;
+    if (taken == count) break;
+    if (queue.free_slots() != 0) {
+      if (sent != 0) continue;  // the end of the ring, or a frame of another kind
+      if (tx_send_slow(queue, mbufs[taken]) != TxOutcome::no_room) {
+        ++taken;
+        continue;
+      }
+    }
+    const std::uint32_t clean = queue.clean;
+    tx_reclaim(queue, queue.sent_cache, 0);
+    if (queue.clean == clean) break;
   }
   if (queue.next != first) queue.producer.ring(queue.next & queue.mask);
   queue.producer.flush();
   queue.count_taken(taken);
   return taken;
+}
+
+/// A burst of one fast-path frame, without loops. False, with nothing sent: the whole burst has to look.
+POLLUX_ALWAYS_INLINE bool tx_burst_one(TxRing& queue, Mbuf* const* frame) noexcept {
+  if (queue.is_ready(queue.used + kGroup - 1)) tx_reclaim(queue, queue.sent_cache, kGroup - 1);
+  if (queue.fault() != nullptr || tx_send_fast<true>(queue, frame, 1) == 0) [[unlikely]]
+    return false;
+  queue.producer.ring(queue.next & queue.mask);
+  queue.producer.flush();
+  queue.count_taken(1);
+  return true;
+}
+POLLUX_HOT POLLUX_NOINLINE std::uint32_t tx_burst_single(TxQueue& queue, Mbuf* const* frame) noexcept {
+  if (tx_burst_one(static_cast<TxRing&>(queue), frame)) [[likely]]
+    return 1;
+  return tx_burst_loop(queue, frame, 1);
+}
+// Each saves the registers that it needs.
+POLLUX_HOT std::uint32_t tx_burst_any(TxQueue& queue, Mbuf* const* mbufs, std::uint32_t count) noexcept {
+  return count == 1 ? tx_burst_single(queue, mbufs) : tx_burst_loop(queue, mbufs, count);
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ void Vmxnet3TxQueue::describe(reg::TxQueueShared& of_device, const Bar& bar, std
 
 void Vmxnet3TxQueue::open() noexcept { open_bursts(tx_burst_function()); }
 
-void Vmxnet3TxQueue::reclaim_shared() noexcept { tx_reclaim(*this, nullptr); }
+void Vmxnet3TxQueue::reclaim_shared() noexcept { tx_reclaim(*this, nullptr, 0); }
 
 void Vmxnet3TxQueue::retire() noexcept {
   ParavirtualTxQueue::retire();

@@ -78,8 +78,8 @@ class Vmxnet3TxQueue final : public TxRing {
 
 /// The bursts of a transmit queue.
 [[nodiscard]] TxQueue::BurstFunction* tx_burst_function() noexcept;
-/// Frees the frames that the device has sent, to `cache` if it is not null.
-void tx_reclaim(TxRing& queue, MempoolCacheCore* cache) noexcept;
+/// Frees the frames that the device has sent, to `cache` if it is not null, while it has as many completions more.
+void tx_reclaim(TxRing& queue, MempoolCacheCore* cache, std::uint32_t ahead) noexcept;
 
 // tx_slow.cpp
 

@@ -165,7 +165,7 @@ POLLUX_NOINLINE TxOutcome tx_send_slow(TxRing& queue, Mbuf* frame) noexcept {
     std::uint64_t word = pieces.list[i].word | queue.generation(position);
     if (i == 0) word |= prepared.bits;
     if (i + 1 == pieces.count) word |= tx::kEndOfPacket | tx::kReport;
-    queue.slots[position & queue.mask] = 0;
+    queue.slots[position & queue.mask] = TxRing::kSpecial;
     descriptor.address = pieces.list[i].address;
     io::io_wmb();
     __atomic_store_n(&descriptor.word, word, __ATOMIC_RELEASE);
