@@ -256,4 +256,18 @@ template <class Registers>
   return started ? flush_registers(card) : started;
 }
 
+/// Enables the vectors of the first `count` receive queues. nullptr: no thread can sleep on them, since the device has
+/// no vectors or, as the log says, none could be enabled.
+template <class Registers>
+[[nodiscard]] QueueInterrupts* enable_vectors(const Card<Registers>& card, Device& device, const MaskRegisters& masks,
+                                              QueueSet& queues, std::uint32_t count) {
+  QueueInterrupts* const interrupts = queues.interrupts();
+  if (interrupts == nullptr) return nullptr;
+  if (auto enabled = interrupts->enable(device, masks, queues, count); !enabled) {
+    card.log(LogLevel::warning, enabled.error().message() + "; no thread can sleep on the port's queues");
+    return nullptr;
+  }
+  return interrupts->enabled() == 0 ? nullptr : interrupts;
+}
+
 }  // namespace pollux::drivers::intel

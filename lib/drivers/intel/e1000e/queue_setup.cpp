@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "drivers/intel/common/ring_setup.hpp"
 #include "drivers/intel/gigabit/rss.hpp"
 #include "hw/intel/descriptors.hpp"
 
@@ -109,8 +110,6 @@ constexpr auto kOther = reg::IMS::OTHER | reg::IMS::LSC;
 // the other causes' too, so that receiver overruns, which raise it as well, come at the pace of the service (Linux,
 // commit 4aea7a5c5e94; openwrt lede pull request 1229). Transmit queues have no vector.
 void enable_interrupts(const E1000eCard& card, intel::QueueSet& queues, std::uint32_t count) {
-  intel::QueueInterrupts* const interrupts = queues.interrupts();
-  if (interrupts == nullptr) return;
   const intel::MaskRegisters masks{.bar = card.regs.bar(),
                                    .unmask = reg::IMS::offset(0),
                                    .mask = reg::IMC::offset(0),
@@ -120,11 +119,7 @@ void enable_interrupts(const E1000eCard& card, intel::QueueSet& queues, std::uin
                                    .interval_ns = 256,
                                    .interval_shift = 0,
                                    .interval_bits = 0};
-  if (auto enabled = interrupts->enable(*card.device, masks, queues, count); !enabled) {
-    card.log(LogLevel::warning, enabled.error().message() + "; no thread can sleep on the port's queues");
-    return;
-  }
-  if (interrupts->enabled() == 0) return;
+  if (intel::enable_vectors(card, *card.device, masks, queues, count) == nullptr) return;
   const auto control = read_with_retry<reg::CTRL_EXT>(card);
   if (control.all_ones()) return;
   card.regs.write<reg::CTRL_EXT>(reg::CTRL_EXT::Value(control.with(reg::CTRL_EXT::PBA_CLR).raw() | kMaskByMessage));

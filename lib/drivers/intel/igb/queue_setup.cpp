@@ -265,17 +265,12 @@ void assign_vectors(const IgbCard& card, const intel::QueueInterrupts& interrupt
 // card ignores EIAC outside of it (I-EIACSET). A message clears its cause (EIAC), and that of a queue masks its vector
 // (EIAM, with GPIE.EIAME). Transmit queues have no vector: sent buffers are reclaimed when more are sent.
 void enable_interrupts(const IgbCard& card, intel::QueueSet& queues, std::uint32_t count) {
-  intel::QueueInterrupts* const interrupts = queues.interrupts();
-  if (interrupts == nullptr) return;
   const intel::MaskRegisters masks{.bar = card.regs.bar(),
                                    .unmask = reg::EIMS::offset(0),
                                    .mask = reg::EIMC::offset(0),
                                    .moderation = reg::EITR::offset(0)};
-  if (auto enabled = interrupts->enable(*card.device, masks, queues, count); !enabled) {
-    card.log(LogLevel::warning, enabled.error().message() + "; no thread can sleep on the port's queues");
-    return;
-  }
-  if (interrupts->enabled() == 0) return;
+  intel::QueueInterrupts* const interrupts = intel::enable_vectors(card, *card.device, masks, queues, count);
+  if (interrupts == nullptr) return;
   card.regs.write<reg::GPIE>(reg::GPIE::MSIX_MODE | reg::GPIE::PBA | reg::GPIE::EIAME | reg::GPIE::NSICR);
   card.regs.write<reg::EIAC>(reg::EIAC::VECTORS(interrupts->bits()));
   const std::uint32_t other = interrupts->has_other() ? kOtherBit : 0;

@@ -42,17 +42,12 @@ constexpr std::uint32_t offset_of() {
 // igb_ping_all_vfs). It stays unmasked. Whether a message masks a queue's vector (GPIE.EIAME) is for the physical
 // function's driver to say; Linux igb says yes.
 void enable_interrupts(const IgbvfCard& card, Device& device, intel::QueueSet& queues, std::uint32_t count) {
-  intel::QueueInterrupts* const interrupts = queues.interrupts();
-  if (interrupts == nullptr) return;
   const intel::MaskRegisters masks{.bar = card.regs.bar(),
                                    .unmask = offset_of<reg::EIMS>(),
                                    .mask = offset_of<reg::EIMC>(),
                                    .moderation = offset_of<reg::EITR>()};
-  if (auto enabled = interrupts->enable(device, masks, queues, count); !enabled) {
-    card.log(LogLevel::warning, enabled.error().message() + "; no thread can sleep on the port's queues");
-    return;
-  }
-  if (interrupts->enabled() == 0) return;
+  intel::QueueInterrupts* const interrupts = intel::enable_vectors(card, device, masks, queues, count);
+  if (interrupts == nullptr) return;
   card.regs.write<reg::EIAC>(reg::EIAC::Value(interrupts->bits()));
   const std::uint32_t mailbox = interrupts->has_other() ? 1U << kMailboxVector : 0;
   card.regs.write<reg::EIAM>(reg::EIAM::Value(interrupts->bits() & ~mailbox));
