@@ -304,6 +304,17 @@ class ProcessorSeconds(Run):
         self.assertGreaterEqual(seconds, 0.4)
 
 
+class Builds(Run):
+    def test_the_first_build_has_the_name_of_its_step(self):
+        told = io.StringIO()
+        with contextlib.redirect_stderr(told), contextlib.redirect_stdout(told):
+            step = StepRun(Options(self.root), mock.Mock(run=lambda words, log, told: told and told("[1/75] Building") or (0, 0.0)), Summary())
+            with mock.patch.object(build_steps, "BUILD_TELLS_SECONDS", -1):
+                self.assertTrue(build_steps.build_first(step))
+        self.assertIn("build.first: 1 of 75", told.getvalue())
+        self.assertEqual([result.name for result in step.results], ["configure.release", "build.first"])
+
+
 class Coverage(unittest.TestCase):
     def build(self, folder: pathlib.Path, *sources: str) -> None:
         """Builds an object and the notes of each, as a compiler does that counts."""

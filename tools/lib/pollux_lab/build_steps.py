@@ -52,7 +52,7 @@ def build(step: StepRun, preset: str) -> bool:
 
 
 def build_first(step: StepRun) -> bool:
-    return configure_for(step, FIRST_PRESET) and compile_targets(step, FIRST_PRESET, [f"{name}_test" for name in FIRST_SUITES])
+    return configure_for(step, FIRST_PRESET) and compile_targets(step, FIRST_PRESET, [f"{name}_test" for name in FIRST_SUITES], "build.first")
 
 
 def configure_for(step: StepRun, preset: str) -> bool:
@@ -72,9 +72,10 @@ def configure(step: StepRun, preset: str, unbuilt: Sequence[str] = ()) -> bool:
     return False
 
 
-def compile_targets(step: StepRun, preset: str, targets: list[str]) -> bool:
+def compile_targets(step: StepRun, preset: str, targets: list[str], name: str = "") -> bool:
+    name = name or f"build.{preset}"
     words = ["--target", *targets] if targets else []
-    return step.part(f"build.{preset}", [*LOW_PRIORITY, "cmake", "--build", "--preset", preset, *words], told_builds(step, f"build.{preset}"))
+    return step.part(name, [*LOW_PRIORITY, "cmake", "--build", "--preset", preset, *words], told_builds(step, name))
 
 
 def told_builds(step: StepRun, name: str) -> Callable[[str], None]:
