@@ -16,8 +16,8 @@ import unittest
 POLLUX = sys.argv.pop()
 
 import handover_test
-from handover_test import L2FWD, NOBODY, RECEIVE, SEND, Veths
-from namespaces import SECONDS, run, enter_own_namespace
+from handover_test import L2FWD, NOBODY, RECEIVE, SEND, Veths, next_program
+from namespaces import SECONDS, run
 
 KILLS = int(os.environ.get("POLLUX_KILLS", "20"))
 KILL_SECONDS = float(os.environ.get("POLLUX_KILL_SECONDS", "0"))  # at least
@@ -32,14 +32,14 @@ RECEIVE_BURSTS = RECEIVE.replace(LENGTH, SHORT)
 
 
 def setUpModule():
-    enter_own_namespace()
+    handover_test.setUpModule()
 
 
 class Program(handover_test.Forwarder):
     def __init__(self, keeper: str, *words: str, rule: str = "all", **options) -> None:
         self.log = handover_test.tempfile.TemporaryFile("w+")
         uris = [f"xdp:plxx{number}?rule={rule},keep={keeper}" for number in (0, 1)]
-        self.process = subprocess.Popen([L2FWD, *uris, "--no-mac-updating", "--json", "--mbufs", "2048", *words],
+        self.process = subprocess.Popen([next_program(), *uris, "--no-mac-updating", "--json", "--mbufs", "2048", *words],
                                         stdout=subprocess.PIPE, stderr=self.log, text=True, **options)
 
     def crash(self, instructions: int | None = None) -> None:

@@ -2,6 +2,9 @@
 """The machines that the cases run on. Each port is bound to the kernel's igb, e1000e, virtio_net or vmxnet3 and is down until a case
 uses it."""
 
+import pathlib
+
+from pollux_lab import initramfs, other_layout
 from pollux_lab.cases import Boot
 from pollux_lab.machine import Hub, Machine, OutsideSocket, Port
 
@@ -20,6 +23,16 @@ LAB = Boot("one processor, igb cards behind an IOMMU", lambda: Machine([
     Port(Hub(0)), Port(Hub(1)), Port(Hub(0)), Port(Hub(1)),
     Port(Hub(2)), Port(Hub(3), shares_group=True),
 ], cpus=1), _LOAD)
+
+
+def _add_other_layout(root: pathlib.Path) -> None:
+    initramfs.add_programs(root, [other_layout.l2fwd()], "bin")
+
+
+# The ports have the same numbers as those of LAB.
+TWO_LAYOUTS = Boot("one processor, igb cards behind an IOMMU, and an l2fwd with other mbufs", lambda: Machine([
+    Port(OutsideSocket()), Port(OutsideSocket()),
+], cpus=1, payload=_add_other_layout), _LOAD)
 
 # Two processors: one for the generator, one for the forwarder. The ports have the same numbers; A and B are not used.
 TWO_CPUS = Boot("two processors, igb cards behind an IOMMU", lambda: Machine([

@@ -5,8 +5,8 @@ import contextlib
 import threading
 
 from cases.access_modes import in_every_access_mode
-from cases.boots import A, B, LAB
-from pollux_lab import frames, traffic
+from cases.boots import A, B, LAB, TWO_LAYOUTS
+from pollux_lab import frames, other_layout, traffic
 from pollux_lab.cases import Fixture, case, require
 from pollux_lab.programs import Forwarder, Summary
 
@@ -48,8 +48,8 @@ class Traffic(threading.Thread):
         return self.result
 
 
-def successor(fixture: Fixture, number: int, options: str = "") -> Forwarder:
-    return fixture.l2fwd(A, B, options=f"--mbufs 2048 --hand-over {SOCKET} {options}", name=f"l2fwd{number}")
+def successor(fixture: Fixture, number: int, programs: tuple[str, ...]) -> Forwarder:
+    return fixture.l2fwd(A, B, options=f"--mbufs 2048 --hand-over {SOCKET}", name=f"l2fwd{number}", program=programs[number % len(programs)])
 
 
 @case(LAB)
@@ -67,20 +67,25 @@ def a_hundred_successors_take_running_cards(fixture: Fixture) -> None:
     replace(fixture, 100)
 
 
-def replace(fixture: Fixture, times: int = TIMES) -> None:
+@case(TWO_LAYOUTS, "it builds Pollux with other mbufs")
+def successors_whose_mbufs_have_another_layout_take_running_cards(fixture: Fixture) -> None:
+    replace(fixture, 10, ("l2fwd", other_layout.NAME))
+
+
+def replace(fixture: Fixture, times: int = TIMES, programs: tuple[str, ...] = ("l2fwd",)) -> None:
     fixture.bind(A, B)
     fixture.guest.check("mkdir -p -m 0700 /run/handover")
     summaries: list[Summary] = []
-    with contextlib.ExitStack() as programs:
+    with contextlib.ExitStack() as started:
         with fixture.guest.traced(*RESETS) as resets:
-            old = programs.enter_context(successor(fixture, 0))
+            old = started.enter_context(successor(fixture, 0, programs))
         require(bool(resets), "QEMU reports no reset at a start, so it could report none at all")
         stream = Traffic(fixture)
         with fixture.guest.traced(*RESETS, *LINKS) as events:
             stream.start()
-            programs.callback(stream.end)
+            started.callback(stream.end)
             for number in range(1, times + 1):
-                new = programs.enter_context(successor(fixture, number))
+                new = started.enter_context(successor(fixture, number, programs))
                 said = fixture.guest.check(f"cat /run/l2fwd{number}.err")
                 require("stood still for" in said, f"the ports were not taken over:\n{said}")
                 summaries.append(old.stop(""))

@@ -100,8 +100,8 @@ class Fixture:
     def uri(self, port: int) -> str:
         return "vfio:" + self.addresses[port] + self.via
 
-    def l2fwd(self, *ports: int, options: str = "", name: str = "l2fwd") -> Forwarder:
-        return Forwarder(self.guest, *map(self.uri, ports), *shlex.split(options), name=name)
+    def l2fwd(self, *ports: int, options: str = "", name: str = "l2fwd", program: str = "l2fwd") -> Forwarder:
+        return Forwarder(self.guest, *map(self.uri, ports), *shlex.split(options), name=name, program=program)
 
     def pktgen(self, *ports: int, options: str = "", seconds: float = 120) -> dict:
         return generate(self.guest, *map(self.uri, ports), *shlex.split(options), seconds=seconds)

@@ -74,11 +74,11 @@ class Forwarder:
     """l2fwd in the guest, forwarding while the `with` block runs. It polls, and the guest may have one processor, which the programs that
     a case starts beside it need, too: so its niceness is the highest, unless these programs wait for it."""
 
-    def __init__(self, guest: Guest, *words: str, name: str = "l2fwd", niceness: int = 19):
+    def __init__(self, guest: Guest, *words: str, name: str = "l2fwd", program: str = "l2fwd", niceness: int = 19):
         self._guest = guest
         self._niceness = niceness
         self._name = name
-        self._words = ["l2fwd", *words, "--json"]
+        self._words = [program, *words, "--json"]
         self._running = False
 
     def __enter__(self) -> "Forwarder":
