@@ -54,7 +54,9 @@ class FakeVmxnet3 final : public DeviceModel {
     if (offset == vmx::CMD::offset(0)) result_ = execute(static_cast<vmx::Command>(value));
   }
   void set_dma(ModelDma* dma) noexcept override { dma_ = dma; }
-  void reset() noexcept override {}
+  void reset() noexcept override {
+    if (on_function_reset) on_function_reset();
+  }
   void advance(Duration /*now*/) noexcept override {}
   [[nodiscard]] Duration next_event() const noexcept override { return Duration::max(); }
   [[nodiscard]] unsigned interrupt_vectors() const override { return vectors; }
@@ -87,10 +89,13 @@ class FakeVmxnet3 final : public DeviceModel {
   unsigned vectors = 0;
   std::uint32_t acknowledged = 0;           ///< events
   std::function<void(unsigned)> interrupt;  ///< raises one
+  std::function<void()> on_reset;           ///< called at each reset by a command
+  std::function<void()> on_function_reset;  ///< called at each other one
 
  private:
   [[nodiscard]] std::uint32_t execute(vmx::Command command) const noexcept {
     if (command == vmx::Command::activate) return activation_result;
+    if (command == vmx::Command::reset && on_reset) on_reset();
     if (command == vmx::Command::reset) return reset_result;
     if (command == vmx::Command::get_link) return 1 | 10000U << 16;
     if (command == vmx::Command::get_permanent_mac_low) return 2;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the ports of paravirtual devices share, on a device that moves no frame: buffers after a start or a restart that
 // fails, and the interrupt for events.
+#include <gmock/gmock.h>
+
+#include <array>
 #include <vector>
 
 #include "pollux/pollux.hpp"
@@ -39,6 +42,33 @@ TEST(ParavirtualPort, AStartThatLacksBuffersReturnsThoseThatItHas) {
   EXPECT_EQ(small.stats().in_use(), 40U);
 }
 
+TEST(Vmxnet3Port, APoolTooSmallForItsRingIsRefused) {
+  FakeVmxnet3Fixture fixture;
+  Settings settings = fixture.settings();
+  settings.rx.front() = {.pool = *Mempool::create(fixture.context, {.count = 40, .name = "small"}), .ring = 64};
+  const auto port = open(fixture.context, "sim:0?card=fake-vmxnet3", settings);
+  ASSERT_FALSE(port);
+  EXPECT_EQ(port.error().code, ErrorCode::invalid_argument) << port.error().message();
+  EXPECT_THAT(port.error().what, testing::HasSubstr("pool 'small' has 40 mbufs"));
+}
+
+TEST(Vmxnet3Port, TheDeviceHasAnEmptyRingOfAStoppedQueue) {
+  FakeVmxnet3Fixture fixture;
+  auto port = fixture.start();
+  ASSERT_TRUE(port) << port.error().message();
+  EXPECT_EQ(fixture.device->tx()->ring_size, 64U);
+  ASSERT_TRUE(port->stop_queue(QueueId::tx(0)));
+  const auto* const tx = fixture.device->tx();
+  EXPECT_EQ(tx->ring_size, hw::vmxnet3::kMinRing);
+  EXPECT_EQ(tx->completions_size, hw::vmxnet3::kMinRing);
+  EXPECT_NE(fixture.device->at<hw::vmxnet3::Completion>(tx->completions, tx->completions_size), nullptr);
+  ASSERT_TRUE(port->stop_queue(QueueId::rx(0)));
+  const auto* const rx = fixture.device->rx();
+  EXPECT_EQ(rx->ring_size, (std::array{hw::vmxnet3::kMinRing, hw::vmxnet3::kMinRing}));
+  EXPECT_EQ(rx->completions_size, 2 * hw::vmxnet3::kMinRing);
+  EXPECT_NE(fixture.device->at<hw::vmxnet3::Completion>(rx->completions, rx->completions_size), nullptr);
+}
+
 TEST(ParavirtualPort, AnEventOfTheDeviceIsHandledAtOnce) {
   FakeVmxnet3Fixture fixture([](FakeVmxnet3& device) { device.vectors = 3; });
   const auto port = fixture.start();
@@ -52,6 +82,42 @@ TEST(ParavirtualPort, AnEventOfTheDeviceIsHandledAtOnce) {
   fixture.device->interrupt(0);
   ASSERT_TRUE(fixture.context.control().run_due());
   EXPECT_EQ(fixture.device->acknowledged, hw::vmxnet3::event::kLink) << "no time has passed";
+}
+
+/// Resets of a device while buffers were in use.
+struct Resets {
+  unsigned by_command = 0;
+  unsigned of_function = 0;
+};
+
+/// Closes a port that has failed. `result` is what the device says to a reset then.
+Resets close_after_failure(std::uint32_t result) {
+  FakeVmxnet3Fixture fixture;
+  auto port = fixture.start();
+  EXPECT_TRUE(port) << port.error().message();
+  fixture.device->reset_result = 1;
+  EXPECT_FALSE(port->stop());
+  EXPECT_EQ(port->state(), PortState::failed);
+  Resets resets;
+  const auto count = [&](unsigned& resets_of_a_kind) {
+    resets_of_a_kind += fixture.pool.stats().in_use() != 0 ? 1U : 0U;
+  };
+  fixture.device->on_reset = [&] { count(resets.by_command); };
+  fixture.device->on_function_reset = [&] { count(resets.of_function); };
+  fixture.device->reset_result = result;
+  static_cast<void>(port->close());
+  EXPECT_EQ(fixture.pool.stats().in_use(), 0U);
+  return resets;
+}
+
+TEST(ParavirtualPort, AFailedDeviceIsResetBeforeItsBuffersAreFree) {
+  const Resets resets = close_after_failure(0);
+  EXPECT_GE(resets.by_command, 1U);
+}
+
+TEST(ParavirtualPort, AFailedDeviceThatTakesNoCommandIsResetAsAFunction) {
+  const unsigned at_its_end = close_after_failure(0).of_function;
+  EXPECT_EQ(close_after_failure(1).of_function, at_its_end + 1);
 }
 
 }  // namespace
