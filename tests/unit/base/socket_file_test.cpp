@@ -59,6 +59,14 @@ TEST(SocketFile, ItsDirectoryHasNoOtherWriters) {
   EXPECT_TRUE(open_directory_of(path, "hint")) << "sticky, as /tmp";
 }
 
+TEST(SocketFile, ItsDirectoryMayBeTheRootOrThePresentOne) {
+  for (const char* const path : {"/x.sock", "x.sock", "./x.sock"}) {
+    const auto opened = open_directory_of(path, "hint");
+    EXPECT_TRUE(opened || opened.error().code == ErrorCode::permission_denied) << path << ": " << opened.error().what;
+  }
+  EXPECT_FALSE(open_directory_of("/nowhere/x.sock", "hint"));
+}
+
 TEST(SocketFile, ItsDirectoryIsRootsOrTheUsers) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root gives a directory away";
   const TemporaryDirectory directory;
