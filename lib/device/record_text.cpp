@@ -15,18 +15,18 @@ std::string describe_register(const RecordEvent& event, const CardLayout& layout
 }  // namespace
 
 std::string describe(const RecordEvent& event, const CardLayout& layout) {
-  using Kind = RecordEvent::Kind;
   switch (event.kind) {
-    case Kind::read: return "a read of " + describe_register(event, layout);
-    case Kind::write: return fmt::format("a write of {:#x} to {}", event.value, describe_register(event, layout));
-    case Kind::config_read: return fmt::format("a read of configuration space at {:#x}", event.offset);
-    case Kind::config_write:
+    case RecordEvent::Kind::read: return "a read of " + describe_register(event, layout);
+    case RecordEvent::Kind::write:
+      return fmt::format("a write of {:#x} to {}", event.value, describe_register(event, layout));
+    case RecordEvent::Kind::config_read: return fmt::format("a read of configuration space at {:#x}", event.offset);
+    case RecordEvent::Kind::config_write:
       return fmt::format("a write of {:#x} to configuration space at {:#x}", event.value, event.offset);
-    case Kind::bus_master:
+    case RecordEvent::Kind::bus_master:
       return event.bar != 0 ? "a call that enables bus mastering" : "a call that disables bus mastering";
-    case Kind::reset: return "a reset of the function";
-    case Kind::interrupts_on: return fmt::format("a call that enables {} interrupt vectors", event.queue);
-    case Kind::end: return "no further event: its card counts as removed from here on";
+    case RecordEvent::Kind::reset: return "a reset of the function";
+    case RecordEvent::Kind::interrupts_on: return fmt::format("a call that enables {} interrupt vectors", event.queue);
+    case RecordEvent::Kind::end: return "no further event: its card counts as removed from here on";
     default: return "an event of the card";
   }
 }
