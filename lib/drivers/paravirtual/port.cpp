@@ -26,6 +26,18 @@ PortInfo describe_device(const Device& device, std::string_view driver, std::str
   return info;
 }
 
+std::vector<QueueId> queues_of(const PlacedQueues& config) {
+  std::vector<QueueId> queues;
+  for (std::uint16_t index = 0; index < config.rx_queues(); ++index) queues.push_back(QueueId::rx(index));
+  for (std::uint16_t index = 0; index < config.tx_queues(); ++index) queues.push_back(QueueId::tx(index));
+  return queues;
+}
+
+tl::unexpected<Error> fail_removed(std::string_view name) {
+  return fail(ErrorCode::device_removed, fmt::format("{}: the device was removed: its registers read all ones", name),
+              "close the port; if the virtual machine still has the device, open it again");
+}
+
 ParavirtualPort::ParavirtualPort(std::shared_ptr<ContextState> context, PortInfo info, Drops drops)
     : QueuedPort(std::move(context), std::move(info), drops) {
   capabilities_ = {offer<RegisterDump>(*this), offer<Interrupts>(*this), offer<TransmitWatch>(*this)};
@@ -51,18 +63,17 @@ tl::unexpected<Error> ParavirtualPort::refuse(ErrorCode code, std::string_view w
   return fail(code, fmt::format("{}: {}", info().name, what), std::string(hint));
 }
 
+tl::unexpected<Error> ParavirtualPort::fail_queue(std::string_view has, QueueId queue, std::string_view why) const {
+  return fail(ErrorCode::device_fault,
+              fmt::format("{}: the device {} {} queue {}{}", device_->name(), has,
+                          queue.receives() ? "receive" : "transmit", queue.index, why),
+              "close the port and open it again, or detach it and attach its device, which resets the device");
+}
+
 Result<void> ParavirtualPort::check_faults() const {
-  const auto check = [&](std::string_view direction, std::size_t queue, const char* fault) -> Result<void> {
-    if (fault == nullptr) return {};
-    return fail(ErrorCode::device_fault,
-                fmt::format("{}: the device returned {} on {} queue {}", device_->name(), fault, direction, queue),
-                "close the port and open it again, or detach it and attach its device, which resets the device");
-  };
-  for (std::size_t queue = 0; queue < config().rx_queues(); ++queue) {
-    if (auto fine = check("receive", queue, rx_queues_[queue]->fault()); !fine) return fine;
-  }
-  for (std::size_t queue = 0; queue < config().tx_queues(); ++queue) {
-    if (auto fine = check("transmit", queue, tx_queues_[queue]->fault()); !fine) return fine;
+  for (const QueueId queue : queues_of(config())) {
+    const char* const fault = queue.receives() ? rx_queues_[queue.index]->fault() : tx_queues_[queue.index]->fault();
+    if (fault != nullptr) return fail_queue(fmt::format("returned {} on", fault), queue);
   }
   return {};
 }

@@ -29,6 +29,12 @@ inline constexpr Duration kServiceInterval = std::chrono::seconds(1);
 [[nodiscard]] PortInfo describe_device(const Device& device, std::string_view driver, std::string_view card,
                                        std::uint16_t index);
 
+/// All queues of a configuration, receive queues first.
+[[nodiscard]] std::vector<QueueId> queues_of(const PlacedQueues& config);
+
+/// Error device_removed, for the device of that name.
+[[nodiscard]] tl::unexpected<Error> fail_removed(std::string_view name);
+
 /// The part of a driver that handles the queues of a paravirtual device: their memory, buffers and interrupts, and the
 /// restart of one. A driver derives from it and adds the control of its device.
 class ParavirtualPort : public QueuedPort, private RegisterDump, private Interrupts, private TransmitWatch {
@@ -59,6 +65,8 @@ class ParavirtualPort : public QueuedPort, private RegisterDump, private Interru
 
   /// An error about this port.
   [[nodiscard]] tl::unexpected<Error> refuse(ErrorCode code, std::string_view what, std::string_view hint) const;
+  /// Error device_fault: the device `has` done something to a queue, behind which `why` stands.
+  [[nodiscard]] tl::unexpected<Error> fail_queue(std::string_view has, QueueId queue, std::string_view why = "") const;
   /// Error device_fault if the device has spoiled a queue, which cannot be used again without a reset.
   [[nodiscard]] Result<void> check_faults() const;
   /// Waits, for a limited time, until the device has sent what the queues from `begin` to before `end` have. Needs

@@ -14,13 +14,10 @@ Result<QueueMemory> ParavirtualPort::allocate(QueueId queue, const PlacedQueues&
 Result<void> ParavirtualPort::configure(const PlacedSettings& settings) {
   const PlacedQueues& config = settings.queues;
   std::vector<std::pair<QueueId, QueueMemory>> all;
-  for (const QueueDirection direction : {QueueDirection::receive, QueueDirection::transmit}) {
-    const bool receives = direction == QueueDirection::receive;
-    for (std::uint16_t index = 0; index < (receives ? config.rx_queues() : config.tx_queues()); ++index) {
-      auto memory = allocate({direction, index}, config);
-      if (!memory) return pass_on(std::move(memory));
-      all.emplace_back(QueueId{direction, index}, *std::move(memory));
-    }
+  for (const QueueId queue : queues_of(config)) {
+    auto memory = allocate(queue, config);
+    if (!memory) return pass_on(std::move(memory));
+    all.emplace_back(queue, *std::move(memory));
   }
   QueuedPort::retire();
   forget_vectors();  // which queues share one is known when the port starts

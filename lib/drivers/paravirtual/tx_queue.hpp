@@ -12,6 +12,15 @@
 
 namespace pollux::drivers::paravirtual {
 
+/// What the slow path has done with a frame.
+enum class TxOutcome : std::uint8_t { queued, dropped, no_room };
+
+/// Frees a sent frame, to `cache` if it is not null, and otherwise to the shared lists.
+inline void free_sent(Mbuf& frame, MempoolCacheCore* cache) noexcept {
+  if (cache != nullptr) return cache->free(frame);
+  MbufDeleter{}(&frame);
+}
+
 /// A transmit queue of a paravirtual device, from which a driver's derives: the frames of its ring. Positions count up
 /// without limit; masked they are a slot. A device that returns what it does not have ends the queue: bursts take
 /// nothing, and `fault` says what happened.

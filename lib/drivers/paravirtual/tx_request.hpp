@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -22,6 +24,37 @@ namespace pollux::drivers::paravirtual {
   }
   return true;
 }
+
+/// A part of what the device sends as one frame.
+struct Piece {
+  std::uint64_t iova;
+  std::uint32_t length;
+};
+
+/// The pieces of a frame, at most `kMost`, none of more than `kLongest` bytes.
+template <std::uint32_t kMost, std::uint32_t kLongest>
+struct Pieces {
+  std::array<Piece, kMost> list;
+  std::uint32_t count = 0;
+
+  /// False, here and below: these are more than `most`, which is at most kMost.
+  bool add(std::uint64_t iova, std::uint32_t length, std::uint32_t most = kMost) noexcept {
+    for (std::uint32_t at = 0; at < length; at += std::min(length - at, kLongest)) {
+      if (count == most) return false;
+      list[count++] = {iova + at, std::min(length - at, kLongest)};
+    }
+    return true;
+  }
+  /// A frame without its first `skipped` bytes, which are in its first segment.
+  bool add(const Mbuf& frame, std::uint32_t skipped, std::uint32_t most = kMost) noexcept {
+    bool fits = true;
+    for (const Mbuf* segment = &frame; segment != nullptr && fits; segment = segment->next()) {
+      fits = add(segment->data_iova() + skipped, segment->length() - skipped, most);
+      skipped = 0;
+    }
+    return fits;
+  }
+};
 
 /// The TCP or UDP checksum of a request, if it is the only one.
 struct DeviceChecksum {

@@ -7,8 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include <fmt/format.h>
-
+#include "drivers/paravirtual/port.hpp"
 #include "drivers/virtio/net/transport.hpp"
 #include "hw/virtio/features.hpp"
 #include "mem/context_state.hpp"
@@ -35,10 +34,7 @@ struct VirtioNetCard {
   void log(LogLevel level, std::string_view message) const { context->log(level, name, message); }
 };
 
-[[nodiscard]] inline tl::unexpected<Error> fail_removed(std::string_view name) {
-  return fail(ErrorCode::device_removed, fmt::format("{}: the device was removed: its status reads all ones", name),
-              "close the port; if the device is still there, open it again");
-}
+using paravirtual::fail_removed;
 
 /// The device's configuration: VIRTIO 1.2, 5.1.4 "Device configuration layout".
 struct NetConfig {

@@ -192,11 +192,8 @@ Result<void> VirtioNetPort::start() {
 }
 
 Result<void> VirtioNetPort::enable_queues() {
-  for (std::uint16_t queue = 0; queue < config().rx_queues(); ++queue) {
-    if (auto enabled = enable_one({QueueDirection::receive, queue}); !enabled) return enabled;
-  }
-  for (std::uint16_t queue = 0; queue < config().tx_queues(); ++queue) {
-    if (auto enabled = enable_one({QueueDirection::transmit, queue}); !enabled) return enabled;
+  for (const QueueId queue : paravirtual::queues_of(config())) {
+    if (auto enabled = enable_one(queue); !enabled) return enabled;
   }
   return card_.has(feature::kCtrlVq) ? control_.start(card_) : Result<void>();
 }

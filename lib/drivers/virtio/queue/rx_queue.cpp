@@ -123,11 +123,7 @@ std::uint32_t VirtioRxQueue::drain(DrainReason reason, std::span<Mbuf*> kept) no
       position += std::clamp(buffers, 1U, behind - position);
     }
   });
-  // Everything goes to the pool's shared list: the cache belongs to the polling thread.
-  std::copy_n(slots, kept.size(), kept.begin());
-  pool()->put(std::span(slots, size()).subspan(kept.size()));
-  std::fill(slot_memory_.begin(), slot_memory_.end(), nullptr);
-  return mask + 1;
+  return return_buffers({slots, size()}, kept);
 }
 
 void VirtioRxQueue::retire() noexcept {

@@ -32,6 +32,7 @@ struct RxQueueSetup {
   std::uint16_t port = 0;
 };
 
+using paravirtual::RxOutcome;
 using paravirtual::VlansInSoftware;
 
 /// The parameters of the receive fast path: which frames take it, and how their mbufs are filled in.
@@ -144,7 +145,6 @@ class VirtioRxQueue : public RxVirtqueue {
 
 // rx_slow.cpp
 
-enum class RxOutcome : std::uint8_t { nothing, dropped, frame };
 /// Takes the frame at the queue's position, of whatever kind. `Ring` is SplitRing or PackedRing.
 template <class Ring>
 RxOutcome rx_take_slow(RxVirtqueue& queue, Mbuf*& out) noexcept;

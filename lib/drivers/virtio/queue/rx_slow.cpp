@@ -20,9 +20,6 @@
 namespace pollux::drivers::virtio {
 namespace {
 
-constexpr Site kRing{"a receive ring", 0};
-constexpr std::uint32_t kMaxSegments = 255;
-
 PacketType type_of_hash(std::uint16_t report) noexcept {
   constexpr std::array<std::uint32_t, hw::virtio::kMaxHashReport + 1> kTypes{
       0,
@@ -121,7 +118,7 @@ void add(RxVirtqueue& queue, const UsedBuffer& used, std::uint32_t skip, BuiltFr
   const RxFastPath& path = queue.fast_path;
   const bool fits = used.length > skip && used.length <= path.room;
   if (!fits) frame.why = &RxDrops::bad_length;
-  if (frame.segments == kMaxSegments) frame.why = &RxDrops::too_many_segments;
+  if (frame.segments == paravirtual::kMaxRxSegments) frame.why = &RxDrops::too_many_segments;
   if (frame.why == nullptr && !queue.cache_->has_one()) frame.why = &RxDrops::pool_empty;
   if (frame.why != nullptr) {
     static_cast<void>(exchange<Ring>(queue, used.id, *queue.slots[used.id]));
@@ -132,7 +129,7 @@ void add(RxVirtqueue& queue, const UsedBuffer& used, std::uint32_t skip, BuiltFr
   const std::uint64_t back = path.header_bytes - skip;
   MbufAccess::set_word(segment,
                        path.word - (path.shortest - path.header_bytes) + length - (back << MbufAccess::kOffsetShift));
-  MbufAccess::stamp(segment, kRing);
+  MbufAccess::stamp(segment, paravirtual::kReceiveRing);
   frame.add(segment);
 }
 
@@ -175,20 +172,6 @@ void describe(RxVirtqueue& queue, VirtioNetHeader header, std::uint32_t hash, st
   }
 }
 
-RxOutcome finish(RxVirtqueue& queue, BuiltFrame& building, Mbuf*& out) noexcept {
-  static constexpr std::array<std::uint8_t, 6> kNoDestination{};
-  const bool readable = building.head != nullptr && building.head->length() >= kNoDestination.size();
-  const std::uint8_t* const destination = readable ? building.head->data() : kNoDestination.data();
-  queue.count_arrival(destination, building.bytes);
-  if (building.why == nullptr) {
-    out = building.head;
-    return RxOutcome::frame;
-  }
-  queue.count_drop(building.why);
-  if (building.head != nullptr) queue.cache_->free(*building.head);
-  return RxOutcome::dropped;
-}
-
 }  // namespace
 
 template <class Ring>
@@ -218,7 +201,7 @@ POLLUX_NOINLINE RxOutcome rx_take_slow(RxVirtqueue& queue, Mbuf*& out) noexcept 
     }
   }
   if (frame.why == nullptr) describe(queue, described, header.hash_value, header.hash_report, frame);
-  return finish(queue, frame, out);
+  return queue.finish(frame, out);
 }
 
 template RxOutcome rx_take_slow<SplitRing>(RxVirtqueue&, Mbuf*&) noexcept;

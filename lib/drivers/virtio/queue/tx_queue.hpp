@@ -43,6 +43,8 @@ inline constexpr std::uint32_t kTxTableBytes = (kMaxTxSegments + 1) * 16;
 }
 ///@}
 
+using paravirtual::TxOutcome;
+
 /// The parameters of a transmit queue.
 struct TxQueueSetup {
   Virtqueue memory;
@@ -123,7 +125,6 @@ void tx_reclaim_shared(TxVirtqueue& queue, bool packed) noexcept;
 
 // tx_slow.cpp. `Ring` is SplitRing or PackedRing.
 
-enum class TxOutcome : std::uint8_t { queued, dropped, no_room };
 /// Frees what the next used buffer, `id`, stands for, to `cache` if it is not null. Returns the entries that it stands
 /// for; 0: the device lies.
 template <class Ring>

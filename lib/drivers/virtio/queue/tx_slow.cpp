@@ -21,26 +21,8 @@ using hw::virtio::feature::kIndirectDesc;
 using paravirtual::copy_ipv4_header;
 using paravirtual::DeviceChecksum;
 
-/// A part of what the device sends as one frame.
-struct Part {
-  std::uint64_t iova;
-  std::uint32_t length;
-};
-
-/// The parts of a frame: the header with copied bytes first, then the segments.
-struct Parts {
-  std::array<Part, kMaxTxSegments + 1> list;
-  std::uint32_t count = 0;
-
-  void add(std::uint64_t iova, std::uint32_t length) noexcept {
-    if (length != 0) list[count++] = {iova, length};
-  }
-};
-
-void free_frame(Mbuf& frame, MempoolCacheCore* cache) noexcept {
-  if (cache != nullptr) return cache->free(frame);
-  MbufDeleter{}(&frame);
-}
+/// The header with copied bytes first, then the segments.
+using Parts = paravirtual::Pieces<kMaxTxSegments + 1, ~std::uint32_t{0}>;
 
 DmaArea header_area(const TxVirtqueue& queue, std::uint32_t slot) noexcept {
   const std::size_t at = std::size_t{slot} * kTxHeaderBytes;
@@ -143,7 +125,7 @@ void write_table(TxVirtqueue& queue, const PackedRing& ring, const Parts& parts)
 std::uint32_t complete(TxVirtqueue& queue, std::uint32_t id, MempoolCacheCore* cache) noexcept {
   const std::uintptr_t slot = queue.slots[id];
   const std::uint16_t span = (slot & TxVirtqueue::kSpecial) != 0 ? queue.spans[id] : std::uint16_t{1};
-  free_frame(*reinterpret_cast<Mbuf*>(slot & ~TxVirtqueue::kTags), cache);
+  paravirtual::free_sent(*reinterpret_cast<Mbuf*>(slot & ~TxVirtqueue::kTags), cache);
   queue.slots[id] = TxVirtqueue::kDone;
   queue.spans[id] = span;
   return span;
@@ -207,10 +189,7 @@ POLLUX_NOINLINE TxOutcome tx_send_slow(TxVirtqueue& queue, Mbuf* frame) noexcept
   std::memcpy(area.address, &header, sizeof header);
   Parts parts;
   parts.add(area.iova, queue.header_bytes + copied);
-  for (Mbuf* segment = frame; segment != nullptr; segment = segment->next()) {
-    parts.add(segment->data_iova() + copied, segment->length() - copied);
-    copied = 0;  // all in the first segment
-  }
+  parts.add(*frame, copied);  // as many as there is room for
   const Ring& ring = queue.ring<Ring>();
   const std::uint32_t span = indirect ? 1 : parts.count;
   for (std::uint32_t i = 1; i < span; ++i) queue.slots[(slot + i) & queue.mask] = 0;

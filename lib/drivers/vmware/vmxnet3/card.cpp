@@ -48,21 +48,19 @@ void SharedArea::clear(std::uint8_t tx_queues, std::uint8_t rx_queues) noexcept 
 }
 
 // Nothing is ever written there: no descriptor is the device's.
-void SharedArea::hide(reg::RxQueueShared& queue) const noexcept {
-  queue.ring = {iova() + kEmpty, iova() + kEmpty};
-  queue.ring_size = {reg::kMinRing, reg::kMinRing};
-  queue.completions = iova() + kEmpty;
-  queue.completions_size = 2 * reg::kMinRing;
-}
-
-void SharedArea::hide(reg::TxQueueShared& queue) const noexcept {
-  queue.ring = queue.completions = iova() + kEmpty;
-  queue.ring_size = queue.completions_size = reg::kMinRing;
-}
-
-tl::unexpected<Error> fail_removed(std::string_view name) {
-  return fail(ErrorCode::device_removed, fmt::format("{}: the device was removed: its registers read all ones", name),
-              "close the port; if the virtual machine still has the device, open it again");
+void SharedArea::hide(QueueId queue) const noexcept {
+  const std::uint64_t empty = iova() + kEmpty;
+  if (queue.receives()) {
+    reg::RxQueueShared& shared = rx(queue.index);
+    shared.ring = {empty, empty};
+    shared.ring_size = {reg::kMinRing, reg::kMinRing};
+    shared.completions = empty;
+    shared.completions_size = 2 * reg::kMinRing;
+  } else {
+    reg::TxQueueShared& shared = tx(queue.index);
+    shared.ring = shared.completions = empty;
+    shared.ring_size = shared.completions_size = reg::kMinRing;
+  }
 }
 
 // A device has revision 1 besides its later ones, whose larger rings, data rings and commands the driver does not use.

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "drivers/paravirtual/queue_memory.hpp"
+#include "drivers/paravirtual/port.hpp"
 #include "hw/vmware/vmxnet3/descriptors.hpp"
 #include "hw/vmware/vmxnet3/registers.hpp"
 #include "hw/vmware/vmxnet3/shared.hpp"
@@ -22,6 +22,7 @@ namespace pollux::drivers::vmxnet3 {
 namespace reg = hw::vmxnet3;
 using reg::Command;
 
+using paravirtual::fail_removed;
 using paravirtual::QueueMemory;
 
 /// The most groups of the device's multicast table that the driver uses.
@@ -44,9 +45,8 @@ class SharedArea {
     return area_.at<reg::RxQueueShared>(kQueues)[driver().misc.tx_queues + queue];
   }
   [[nodiscard]] reg::RssConf& rss() const noexcept { return *area_.at<reg::RssConf>(kRss); }
-  /// Rings without buffers, for queues that are stopped.
-  void hide(reg::RxQueueShared& queue) const noexcept;
-  void hide(reg::TxQueueShared& queue) const noexcept;
+  /// Rings without buffers, for a queue that is stopped.
+  void hide(QueueId queue) const noexcept;
   [[nodiscard]] MacAddress* multicast() const noexcept { return area_.at<MacAddress>(kMulticast); }
 
  private:
@@ -66,7 +66,6 @@ struct Vmxnet3Card {
   std::string name;  ///< the port's URI, for messages
 
   [[nodiscard]] Clock& clock() const noexcept { return context->clock(); }
-  void log(LogLevel level, std::string_view message) const { context->log(level, name, message); }
   /// Executes a command. Returns its result.
   std::uint32_t command(Command command) const noexcept {
     send(command);
@@ -80,8 +79,6 @@ struct Vmxnet3Card {
     queues.write32(reg::IMR::offset(vector), masked ? 1 : 0);
   }
 };
-
-[[nodiscard]] tl::unexpected<Error> fail_removed(std::string_view name);
 
 /// Maps the registers, chooses revision 1 and resets the device. Errors: not_supported, device_fault, device_removed.
 [[nodiscard]] Result<void> bring_up(Vmxnet3Card& card, Device& device);

@@ -19,11 +19,9 @@ CardDriver driver() {
                  .name = std::string(kOldName),
                  .not_driven = "it is older than vmxnet3 and has other rings; give the virtual machine an adapter of "
                                "type VMXNET3 (ethernet0.virtualDev = \"vmxnet3\")"}},
-      .probe = probe};
-}
-
-Result<std::unique_ptr<PortDriver>> probe(Context& context, std::unique_ptr<Device> device) {
-  return Vmxnet3Port::open(context.state(), std::move(device));
+      .probe = [](Context& context, std::unique_ptr<Device> device) {
+        return Vmxnet3Port::open(context.state(), std::move(device));
+      }};
 }
 
 }  // namespace pollux::drivers::vmxnet3

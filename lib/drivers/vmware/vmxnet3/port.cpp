@@ -132,7 +132,7 @@ Result<void> Vmxnet3Port::start_device() {
 // The device forgets its statistics with the next activation.
 Result<void> Vmxnet3Port::halt() {
   if (active_) wait_for_transmit(card_.queues, 0, config().tx_queues());
-  earlier_ = total_stats();
+  earlier_ = read_stats();
   active_ = false;
   if (auto reset = reset_device(card_); !reset) return reset;
   if (auto off = device_->set_bus_master(false); !off) return off;
@@ -161,7 +161,7 @@ Result<void> Vmxnet3Port::release(bool failed) {
 Link Vmxnet3Port::link() { return read_link(card_); }
 
 Vmxnet3Port::DeviceStats Vmxnet3Port::read_stats() const noexcept {
-  DeviceStats sum;
+  DeviceStats sum = earlier_;
   if (!active_) return sum;
   // Its result says that the statistics have been written. A removed device has written none.
   if (card_.command(Command::get_stats) == ~std::uint32_t{0}) return sum;
@@ -170,16 +170,9 @@ Vmxnet3Port::DeviceStats Vmxnet3Port::read_stats() const noexcept {
   return sum;
 }
 
-Vmxnet3Port::DeviceStats Vmxnet3Port::total_stats() const noexcept {
-  DeviceStats sum = read_stats();
-  add_to_stats(sum.tx, earlier_.tx);
-  add_to_stats(sum.rx, earlier_.rx);
-  return sum;
-}
-
 Stats Vmxnet3Port::stats() {
   Stats stats = QueuedPort::stats();
-  const DeviceStats device = total_stats();
+  const DeviceStats device = read_stats();
   stats.rx_missed_errors = device.rx.out_of_buffers;
   stats.rx_packets += stats.rx_missed_errors;
   stats.rx_errors = device.rx.errors;
@@ -188,7 +181,7 @@ Stats Vmxnet3Port::stats() {
 }
 
 void Vmxnet3Port::append_counters(std::vector<Counter>& counters) {
-  const DeviceStats device = total_stats();
+  const DeviceStats device = read_stats();
   const std::array<std::pair<std::string_view, std::uint64_t>, 6> rows{{{"tso_packets", device.tx.tso_packets},
                                                                         {"tso_bytes", device.tx.tso_bytes},
                                                                         {"tx_device_errors", device.tx.errors},
@@ -199,18 +192,9 @@ void Vmxnet3Port::append_counters(std::vector<Counter>& counters) {
 }
 
 Result<void> Vmxnet3Port::check_stopped() const {
-  const auto check = [&](std::string_view direction, std::uint16_t queue, reg::QueueStatus status) -> Result<void> {
-    if (status.error == 0) return {};
-    return fail(ErrorCode::device_fault,
-                fmt::format("{}: the device has stopped {} queue {}: {}", card_.name, direction, queue,
-                            explain_stop(status.error)),
-                "close the port and open it again, or detach it and attach its device, which resets the device");
-  };
-  for (std::uint16_t queue = 0; queue < config().rx_queues(); ++queue) {
-    if (auto runs = check("receive", queue, shared_.rx(queue).status); !runs) return runs;
-  }
-  for (std::uint16_t queue = 0; queue < config().tx_queues(); ++queue) {
-    if (auto runs = check("transmit", queue, shared_.tx(queue).status); !runs) return runs;
+  for (const QueueId queue : paravirtual::queues_of(config())) {
+    const reg::QueueStatus status = queue.receives() ? shared_.rx(queue.index).status : shared_.tx(queue.index).status;
+    if (status.error != 0) return fail_queue("has stopped", queue, fmt::format(": {}", explain_stop(status.error)));
   }
   return {};
 }

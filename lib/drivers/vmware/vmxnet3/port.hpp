@@ -23,7 +23,9 @@ namespace pollux::drivers::vmxnet3 {
 /// the device is reset and started with all.
 class Vmxnet3Port final : public paravirtual::ParavirtualPort {
  public:
-  /// Brings the device up. Errors: see probe.
+  /// Brings the device up, with its revision 1. Errors: not_supported (a device without that revision, or one that only
+  /// passes through to a card), device_fault, device_removed, no_memory, and those of the device's own calls. The
+  /// device is released on error.
   [[nodiscard]] static Result<std::unique_ptr<PortDriver>> open(const std::shared_ptr<ContextState>& context,
                                                                 std::unique_ptr<Device> device);
 
@@ -56,13 +58,12 @@ class Vmxnet3Port final : public paravirtual::ParavirtualPort {
   void write_features(const PlacedSettings& settings) noexcept;
   void write_filters(const PlacedSettings& settings) noexcept;
   void write_rss(const PlacedSettings& settings) noexcept;
-  /// The sum over all queues of what the device has counted since it was activated.
+  /// The sum over all queues of what the device has counted.
   struct DeviceStats {
     reg::TxStats tx{};
     reg::RxStats rx{};
   };
   [[nodiscard]] DeviceStats read_stats() const noexcept;
-  [[nodiscard]] DeviceStats total_stats() const noexcept;
   /// Resets the device, and starts it with the queues that are not stopped. Frames in rings are lost.
   [[nodiscard]] Result<void> restart_device();
   [[nodiscard]] Result<void> start_device();

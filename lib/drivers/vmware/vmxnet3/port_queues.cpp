@@ -54,13 +54,14 @@ void Vmxnet3Port::describe_queues() {
   interrupts.vectors = static_cast<std::uint8_t>(std::max(vectors_, 1U));
   interrupts.control = reg::InterruptConf::kDisableAll;
   const auto unused = static_cast<std::uint8_t>(interrupts.vectors - 1);
-  for (std::uint16_t queue = 0; queue < config().rx_queues(); ++queue) {
-    rx_[queue].describe(shared_.rx(queue), card_.queues, static_cast<std::uint8_t>(vector_of(queue)));
-    if (is_stopped({QueueDirection::receive, queue})) shared_.hide(shared_.rx(queue));
-  }
-  for (std::uint16_t queue = 0; queue < config().tx_queues(); ++queue) {
-    tx_[queue].describe(shared_.tx(queue), card_.queues, queue, unused);
-    if (is_stopped({QueueDirection::transmit, queue})) shared_.hide(shared_.tx(queue));
+  for (const QueueId queue : paravirtual::queues_of(config())) {
+    const std::uint16_t index = queue.index;
+    if (queue.receives()) {
+      rx_[index].describe(shared_.rx(index), card_.queues, static_cast<std::uint8_t>(vector_of(index)));
+    } else {
+      tx_[index].describe(shared_.tx(index), card_.queues, index, unused);
+    }
+    if (is_stopped(queue)) shared_.hide(queue);
   }
 }
 
@@ -84,11 +85,8 @@ Result<void> Vmxnet3Port::restart_device() {
   if (auto halted = halt(); !halted) return halted;
   empty_queues();
   if (auto started = start_device(); !started) return started;
-  for (const QueueDirection direction : {QueueDirection::receive, QueueDirection::transmit}) {
-    const bool receives = direction == QueueDirection::receive;
-    for (std::uint16_t index = 0; index < (receives ? config().rx_queues() : config().tx_queues()); ++index) {
-      if (!is_stopped({direction, index})) open_queue({direction, index});
-    }
+  for (const QueueId queue : paravirtual::queues_of(config())) {
+    if (!is_stopped(queue)) open_queue(queue);
   }
   return {};
 }

@@ -6,7 +6,6 @@
 
 #include "base/compiler.hpp"
 #include "drivers/vmware/vmxnet3/rx_queue.hpp"
-#include "net/built_frame.hpp"
 #include "net/frame_size.hpp"
 #include "net/superframe.hpp"
 #include "pollux/net/checksum_offload.hpp"
@@ -20,11 +19,9 @@ namespace rx = hw::vmxnet3::rx;
 
 namespace {
 
-constexpr Site kRing{"a receive ring", 0};
 /// Distance in slots from a frame to the one whose first line is prefetched. Behind the last slot of `heads` are those
 /// of `bodies`, so that reads what is of no use there.
 constexpr std::uint32_t kPrefetchDistance = 16;
-constexpr std::uint32_t kMaxSegments = 255;
 
 /// Whether a completion says more than where the frame is.
 POLLUX_ALWAYS_INLINE bool has_metadata(const reg::Completion& done) noexcept {
@@ -151,8 +148,6 @@ POLLUX_ALWAYS_INLINE std::uint32_t rx_take_fast(RxRings& queue, Mbuf** out, std:
 
 namespace {
 
-enum class RxOutcome : std::uint8_t { nothing, dropped, frame };
-
 /// The completions of the next frame; 0: its last one has not come.
 std::uint32_t count_completions(RxRings& queue) noexcept {
   for (std::uint32_t count = 1; count <= queue.mask + 1; ++count) {
@@ -193,14 +188,14 @@ bool add(RxRings& queue, const reg::Completion& done, BuiltFrame& frame) noexcep
   const bool starts = (done.low & rx::kStartOfPacket) != 0;
   if (starts != (frame.segments == 0) || (done.high & rx::kError) != 0) frame.why = &RxDrops::error;
   if (length == 0 || length > queue.room) frame.why = &RxDrops::bad_length;
-  if (frame.segments == kMaxSegments) frame.why = &RxDrops::too_many_segments;
+  if (frame.segments == paravirtual::kMaxRxSegments) frame.why = &RxDrops::too_many_segments;
   if (frame.why == nullptr && !queue.cache_->has_one()) frame.why = &RxDrops::pool_empty;
   Mbuf& received = *ring->slots[ring->next & ring->mask];
   Mbuf& fresh = frame.why == nullptr ? queue.cache_->pop() : received;
   ring->put(fresh, MbufAccess::iova(fresh) + queue.path.iova_at);
   if (frame.why != nullptr) return true;
   MbufAccess::set_word(received, queue.path.word - kEthernetHeaderBytes + length);
-  MbufAccess::stamp(received, kRing);
+  MbufAccess::stamp(received, paravirtual::kReceiveRing);
   frame.add(received);
   return true;
 }
@@ -235,9 +230,6 @@ bool describe_merged(const RxRings& queue, Mbuf& frame) noexcept {
 
 RxOutcome finish(RxRings& queue, BuiltFrame& frame, const reg::Completion& last, std::uint64_t hash_word,
                  Mbuf*& out) noexcept {
-  static constexpr std::array<std::uint8_t, 6> kNoDestination{};
-  const bool readable = frame.head != nullptr && frame.head->length() >= kNoDestination.size();
-  const std::uint8_t* const destination = readable ? frame.head->data() : kNoDestination.data();
   if (frame.why == nullptr && frame.bytes < kEthernetHeaderBytes) frame.why = &RxDrops::too_short;
   const bool is_long = frame.bytes > queue.filter().longest();
   const bool merged = is_long && queue.merges.load(std::memory_order_relaxed);
@@ -248,14 +240,7 @@ RxOutcome finish(RxRings& queue, BuiltFrame& frame, const reg::Completion& last,
     if (has_metadata(whole)) attach_metadata(*frame.head, whole);
     if (merged && !describe_merged(queue, *frame.head)) frame.why = &RxDrops::too_long;
   }
-  queue.count_arrival(destination, frame.bytes);
-  if (frame.why == nullptr) {
-    out = frame.head;
-    return RxOutcome::frame;
-  }
-  queue.count_drop(frame.why);
-  if (frame.head != nullptr) queue.cache_->free(*frame.head);
-  return RxOutcome::dropped;
+  return queue.finish(frame, out);
 }
 
 POLLUX_NOINLINE RxOutcome rx_take_slow(RxRings& queue, Mbuf*& out) noexcept {

@@ -82,11 +82,7 @@ std::uint32_t Vmxnet3RxQueue::drain(DrainReason reason, std::span<Mbuf*> kept) n
     if ((completion.low & reg::rx::kEndOfPacket) == 0) continue;
     drop(why, reinterpret_cast<const std::uint8_t*>(head) + Mbuf::kHeaderSize + path.iova_at, std::exchange(bytes, 0));
   }
-  // Everything goes to the pool's shared list: the cache belongs to the polling thread.
-  std::copy_n(slot_memory_.begin(), kept.size(), kept.begin());
-  pool()->put(std::span(slot_memory_).first(buffers_).subspan(kept.size()));
-  std::ranges::fill(slot_memory_, nullptr);
-  return std::exchange(buffers_, 0);
+  return return_buffers(std::span(slot_memory_).first(std::exchange(buffers_, 0)), kept);
 }
 
 void Vmxnet3RxQueue::retire() noexcept {

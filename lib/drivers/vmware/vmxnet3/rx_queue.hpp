@@ -21,6 +21,7 @@
 
 namespace pollux::drivers::vmxnet3 {
 
+using paravirtual::RxOutcome;
 using paravirtual::VlansInSoftware;
 
 /// One of a queue's two rings of buffers. Positions count up without limit; masked they are a slot.

@@ -53,12 +53,7 @@ bool tx_reclaim_one(TxRing& queue, MempoolCacheCore* cache) noexcept {
     std::uintptr_t& slot = queue.slots[(queue.clean + i) & queue.mask];
     auto* const frame = reinterpret_cast<Mbuf*>(slot & ~TxRing::kSpecial);
     slot = 0;
-    if (frame == nullptr) continue;
-    if (cache != nullptr) {
-      cache->free(*frame);
-    } else {
-      MbufDeleter{}(frame);
-    }
+    if (frame != nullptr) paravirtual::free_sent(*frame, cache);
   }
   add_to(queue.clean, offset + 1);
   add_to(queue.used, std::uint32_t{1});

@@ -29,6 +29,8 @@ inline constexpr std::uint32_t kMaxTsoPieces = reg::tx::kMaxSegmentPieces - 1;
   return std::size_t{size} * (sizeof(reg::Descriptor) + sizeof(reg::Completion) + kTxCopyBytes);
 }
 
+using paravirtual::TxOutcome;
+
 /// The parameters of a transmit queue.
 struct TxQueueSetup {
   QueueMemory memory;
@@ -83,7 +85,6 @@ void tx_reclaim(TxRing& queue, MempoolCacheCore* cache, std::uint32_t ahead) noe
 
 // tx_slow.cpp
 
-enum class TxOutcome : std::uint8_t { queued, dropped, no_room };
 /// Sends or drops a frame of whatever kind.
 TxOutcome tx_send_slow(TxRing& queue, Mbuf* frame) noexcept;
 

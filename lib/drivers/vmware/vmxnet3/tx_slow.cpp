@@ -29,21 +29,6 @@ struct Prepared {
   std::uint32_t replaced = 0;
 };
 
-/// Pieces of what the device sends as one frame.
-struct Pieces {
-  std::array<reg::Descriptor, tx::kMaxSegmentPieces> list;
-  std::uint32_t count = 0;
-
-  /// False: there are too many.
-  bool add(std::uint64_t iova, std::uint32_t length, std::uint32_t most) noexcept {
-    for (std::uint32_t at = 0; at < length; at += tx::kMaxLength) {
-      if (count == most) return false;
-      list[count++] = {iova + at, std::min(length - at, tx::kMaxLength)};
-    }
-    return true;
-  }
-};
-
 /// Headers in memory of the ring, behind room for a tag.
 std::span<std::uint8_t> copy_headers(const Mbuf& frame, std::span<std::uint8_t> room, std::uint32_t bytes) noexcept {
   const std::span<std::uint8_t> copy = room.subspan(kVlanTagBytes, bytes);
@@ -122,17 +107,6 @@ TxDrop prepare(Mbuf& frame, std::span<std::uint8_t> room, Prepared& prepared) no
   return nullptr;
 }
 
-TxDrop collect(Mbuf& frame, const Prepared& prepared, std::uint64_t copy_iova, std::uint32_t most,
-               Pieces& pieces) noexcept {
-  bool fits = pieces.add(copy_iova, static_cast<std::uint32_t>(prepared.copied.size()), most);
-  std::uint32_t skipped = prepared.replaced;
-  for (Mbuf* segment = &frame; segment != nullptr && fits; segment = segment->next()) {
-    fits = pieces.add(segment->data_iova() + skipped, segment->length() - skipped, most);
-    skipped = 0;  // all in the first segment
-  }
-  return fits ? nullptr : &TxDrops::too_many_segments;
-}
-
 }  // namespace
 
 POLLUX_NOINLINE TxOutcome tx_send_slow(TxRing& queue, Mbuf* frame) noexcept {
@@ -146,12 +120,14 @@ POLLUX_NOINLINE TxOutcome tx_send_slow(TxRing& queue, Mbuf* frame) noexcept {
   TxDrop why = paravirtual::is_reachable(*frame) ? nullptr : &TxDrops::unreachable;
   if (!segments && frame->segments() > kMaxTxSegments) why = &TxDrops::too_many_segments;
   Prepared prepared;
-  Pieces pieces;
+  paravirtual::Pieces<tx::kMaxSegmentPieces, tx::kMaxLength> pieces;
   if (queue.free_slots() == 0) return TxOutcome::no_room;  // the room for copies may be in use
   if (why == nullptr) why = prepare(*frame, room, prepared);
   if (why == nullptr) {
     const auto offset = static_cast<std::uint64_t>(prepared.copied.data() - queue.memory.at<std::uint8_t>(0));
-    why = collect(*frame, prepared, prepared.copied.empty() ? 0 : queue.memory.iova + offset, most, pieces);
+    if (!pieces.add(queue.memory.iova + offset, static_cast<std::uint32_t>(prepared.copied.size()), most) ||
+        !pieces.add(*frame, prepared.replaced, most))
+      why = &TxDrops::too_many_segments;
   }
   if (why != nullptr) {
     queue.drop(*frame, why);
@@ -162,11 +138,11 @@ POLLUX_NOINLINE TxOutcome tx_send_slow(TxRing& queue, Mbuf* frame) noexcept {
   for (std::uint32_t i = pieces.count; i-- != 0;) {
     const std::uint32_t position = queue.next + i;
     reg::Descriptor& descriptor = queue.descriptors[position & queue.mask];
-    std::uint64_t word = pieces.list[i].word | queue.generation(position);
+    std::uint64_t word = pieces.list[i].length | queue.generation(position);
     if (i == 0) word |= prepared.bits;
     if (i + 1 == pieces.count) word |= tx::kEndOfPacket | tx::kReport;
     queue.slots[position & queue.mask] = TxRing::kSpecial;
-    descriptor.address = pieces.list[i].address;
+    descriptor.address = pieces.list[i].iova;
     io::io_wmb();
     __atomic_store_n(&descriptor.word, word, __ATOMIC_RELEASE);
   }

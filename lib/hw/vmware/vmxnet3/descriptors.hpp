@@ -21,7 +21,6 @@ static_assert(sizeof(Descriptor) == 16 && sizeof(Completion) == 16);
 
 inline constexpr std::uint32_t kMinRing = 32;  ///< and a multiple of it
 inline constexpr std::uint32_t kMaxRing = 4096;
-inline constexpr std::uint32_t kRingAlignment = 512;
 
 /// Bits of a transmit descriptor's word. A frame's first descriptor has its request, its last one `kEndOfPacket`.
 namespace tx {
