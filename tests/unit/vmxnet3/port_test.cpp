@@ -3,7 +3,9 @@
 // fails, and the interrupt for events.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <array>
+#include <iterator>
 #include <vector>
 
 #include "pollux/pollux.hpp"
@@ -67,6 +69,18 @@ TEST(Vmxnet3Port, TheDeviceHasAnEmptyRingOfAStoppedQueue) {
   EXPECT_EQ(rx->ring_size, (std::array{hw::vmxnet3::kMinRing, hw::vmxnet3::kMinRing}));
   EXPECT_EQ(rx->completions_size, 2 * hw::vmxnet3::kMinRing);
   EXPECT_NE(fixture.device->at<hw::vmxnet3::Completion>(rx->completions, rx->completions_size), nullptr);
+}
+
+TEST(Vmxnet3Port, TheFilterPassesTheVlansOfTheSettingsAndFramesWithoutATag) {
+  FakeVmxnet3Fixture fixture;
+  auto port = fixture.start();
+  ASSERT_TRUE(port) << port.error().message();
+  const auto& passed = fixture.device->shared()->filter.vlans;
+  EXPECT_THAT(passed, testing::Each(~std::uint32_t{0})) << "without a setting all pass";
+  ASSERT_TRUE(port->change([](Settings& settings) { settings.vlans = VlanSet().set(7).set(4094); }));
+  EXPECT_EQ(passed.front(), 1U | 1U << 7);
+  EXPECT_EQ(passed.back(), 1U << 30);
+  EXPECT_EQ(std::ranges::count(passed, 0U), std::ssize(passed) - 2);
 }
 
 TEST(ParavirtualPort, AnEventOfTheDeviceIsHandledAtOnce) {
