@@ -82,19 +82,15 @@ std::vector<std::pair<std::uint32_t, bool>> read_next_hops(Bytes bytes) {
 
 void add_route(NetworkNamespace& into, Bytes message) {
   const auto header = netlink::read<rtmsg>(message);
-  if (!header || (header->rtm_family != AF_INET && header->rtm_family != AF_INET6)) return;
-  if ((header->rtm_flags & RTM_F_CLONED) != 0) return;
+  const auto destination = read_destination(message);
+  if (!header || !destination || (header->rtm_flags & RTM_F_CLONED) != 0) return;
   LinkRoute route;
-  route.destination.v6 = header->rtm_family == AF_INET6;
-  route.destination.length = header->rtm_dst_len;
+  route.destination = *destination;
   route.unicast = header->rtm_type == RTN_UNICAST;
   route.table = header->rtm_table;
   std::vector<std::pair<std::uint32_t, bool>> hops;
   netlink::for_each_attribute(netlink::after_header(message, sizeof *header), [&](std::uint16_t type, Bytes payload) {
     switch (type) {
-      case RTA_DST:
-        route.destination = read_prefix(header->rtm_family, header->rtm_dst_len, payload).value_or(route.destination);
-        break;
       case RTA_OIF: route.link = netlink::read<std::uint32_t>(payload).value_or(0); break;
       case RTA_GATEWAY:
       case RTA_VIA: route.has_gateway = true; break;
