@@ -87,7 +87,14 @@ enum class RxFormat : std::uint8_t {
   software = 1,            ///< written by SoftwareRxMetadata
   virtio_net = 2,          ///< the header that virtio-net and TAP put in front of a frame (VirtioNetHeader)
   software_inner_tag = 3,  ///< as `software`; the stripped VLAN tag was behind an outer one, which the frame still has
-  intel_extended = 12,     ///< the write-back of Intel's extended receive descriptor
+  /// As the formats whose values are 4 higher, of a card that swaps the two bytes of a stripped tag if the frame came
+  /// from another pool or function of it.
+  ///@{
+  intel_looped_assigned_tag = 9,
+  intel_looped_inner_tag = 10,
+  intel_looped_tag = 11,
+  ///@}
+  intel_extended = 12,  ///< the write-back of Intel's extended receive descriptor
   /// As `intel_advanced`, of a virtual function that has joined no VLAN: a stripped tag with a VLAN's number is the one
   /// that the host has assigned to the function, which does not see it.
   intel_assigned_tag = 13,

@@ -38,8 +38,7 @@ class POLLUX_API RxMetadata {
       words = decode(mbuf);
     low_ = words.low;
     high_ = words.high;
-    const RxFormat format = mbuf.rx_format();
-    inner_tag_ = format == RxFormat::intel_inner_tag || format == RxFormat::software_inner_tag;
+    inner_tag_ = (kInnerTagFormats >> static_cast<unsigned>(mbuf.rx_format()) & 1U) != 0;
   }
 
   /// The hash for receive-side scaling (RSS), by which the card selects a receive queue.
@@ -103,6 +102,9 @@ class POLLUX_API RxMetadata {
     unsigned error;
     unsigned partial;  ///< set together with `error`; never set by a card
   };
+  static constexpr unsigned kInnerTagFormats = 1U << static_cast<unsigned>(RxFormat::intel_inner_tag) |
+                                               1U << static_cast<unsigned>(RxFormat::intel_looped_inner_tag) |
+                                               1U << static_cast<unsigned>(RxFormat::software_inner_tag);
   static constexpr Check kIp = {.checked = 6, .error = 30, .partial = 25};
   static constexpr Check kL4 = {.checked = 5, .error = 29, .partial = 24};
   static constexpr std::uint64_t kHashType = 0xF;  // of the low word: the hashed fields, or 0
@@ -112,6 +114,7 @@ class POLLUX_API RxMetadata {
   static constexpr unsigned kHashShift = 32;
   static constexpr std::uint64_t kVlan = std::uint64_t{1} << 3;
   static constexpr std::uint64_t kTimeStamped = std::uint64_t{1} << 16;
+  static constexpr std::uint64_t kLooped = std::uint64_t{1} << 18;  // came from another pool or function
   static constexpr std::uint64_t kDataError = std::uint64_t{1} << 31;
   static constexpr unsigned kLengthShift = 32;  // of the high word
   static constexpr unsigned kVlanShift = 48;

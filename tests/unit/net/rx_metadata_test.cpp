@@ -57,9 +57,11 @@ TEST_F(RxMetadataTest, ReadsTheHashOfTheCard) {
 }
 
 TEST_F(RxMetadataTest, SaysWhichTagTheCardHasStripped) {
-  const auto read = [&](RxFormat format, std::uint16_t tag) {
-    const hw::intel::Descriptor written = rx::written_back(
-        {.rss = rx::RssType::tcp_ipv4, .hash = 7, .status = rx::kDone | rx::kEndOfPacket | rx::kVlan, .vlan = tag});
+  const auto read = [&](RxFormat format, std::uint16_t tag, std::uint64_t looped = 0) {
+    const hw::intel::Descriptor written = rx::written_back({.rss = rx::RssType::tcp_ipv4,
+                                                            .hash = 7,
+                                                            .status = rx::kDone | rx::kEndOfPacket | rx::kVlan | looped,
+                                                            .vlan = tag});
     mbuf_->set_rx_words(format, written.lo, written.hi);
     const RxMetadata metadata(*mbuf_);
     EXPECT_EQ(metadata.rss_hash(), 7U);
@@ -71,8 +73,31 @@ TEST_F(RxMetadataTest, SaysWhichTagTheCardHasStripped) {
   EXPECT_TRUE(read(RxFormat::intel_inner_tag, 0x6005).vlan_is_inner());
   EXPECT_EQ(read(RxFormat::intel_assigned_tag, 0x6005).vlan(), std::nullopt) << "the host's";
   EXPECT_EQ(read(RxFormat::intel_assigned_tag, 0x6000).vlan(), 0x6000) << "a priority alone";
+  // Cards that swap the bytes of some tags say which.
+  EXPECT_EQ(read(RxFormat::intel_looped_tag, 0x6005).vlan(), 0x6005);
+  EXPECT_EQ(read(RxFormat::intel_looped_tag, 0x0560, rx::kLoopback).vlan(), 0x6005);
+  EXPECT_FALSE(read(RxFormat::intel_looped_tag, 0x0560, rx::kLoopback).vlan_is_inner());
+  EXPECT_EQ(read(RxFormat::intel_looped_inner_tag, 0x0560, rx::kLoopback).vlan(), 0x6005);
+  EXPECT_TRUE(read(RxFormat::intel_looped_inner_tag, 0x0560, rx::kLoopback).vlan_is_inner());
+  EXPECT_EQ(read(RxFormat::intel_looped_assigned_tag, 0x0560, rx::kLoopback).vlan(), std::nullopt);
+  EXPECT_EQ(read(RxFormat::intel_looped_assigned_tag, 0x0060, rx::kLoopback).vlan(), 0x6000);
+  EXPECT_EQ(read(RxFormat::intel_looped_assigned_tag, 0x6000).vlan(), 0x6000);
+  EXPECT_EQ(read(RxFormat::intel_looped_assigned_tag, 0x0060).vlan(), std::nullopt) << "from the wire";
   EXPECT_TRUE(software({.vlan = 5, .vlan_is_inner = true}).vlan_is_inner());
   EXPECT_FALSE(software({.vlan = 5}).vlan_is_inner());
+}
+
+// Whoever forwards a frame may ask for checksums that the card has found right.
+TEST_F(RxMetadataTest, ARequestDoesNotChangeWhatACardHasFound) {
+  const hw::intel::Descriptor written =
+      rx::written_back({.status = rx::kDone | rx::kEndOfPacket | rx::kIpChecked | rx::kL4Checked, .length = 60});
+  mbuf_->set_tx_offload({.flags = TxOffload::tcp_checksum | TxOffload::ipv4_checksum, .l2 = 14, .l3 = 20});
+  for (const RxFormat format :
+       {RxFormat::intel_advanced, RxFormat::intel_assigned_tag, RxFormat::intel_looped_tag, RxFormat::intel_extended}) {
+    mbuf_->set_rx_words(format, written.lo, written.hi);
+    EXPECT_EQ(RxMetadata(*mbuf_).l4_checksum(), ChecksumStatus::good) << static_cast<int>(format);
+    EXPECT_EQ(RxMetadata(*mbuf_).ip_checksum(), ChecksumStatus::good) << static_cast<int>(format);
+  }
 }
 
 TEST_F(RxMetadataTest, ReadsAnExtendedWriteBack) {
