@@ -263,21 +263,6 @@ TEST(I210, AFlashlessCardHasNoWordsToRead) {
   EXPECT_EQ(info.error().code, ErrorCode::not_supported);
 }
 
-// E-PLL: the card would run with a slow clock.
-TEST(I210, WithoutAFlashIsRefusedIfItsPllIsNotConfigured) {
-  IgbFixture fixture({.device_id = kFlashless});
-  auto port = fixture.open();
-  ASSERT_TRUE(test::configure_port(*port, fixture.config()));
-  fixture.with_card([](models::igb::Card& card) {
-    card.phy().set_on_other_page(0xFC << 5 | 14, 0x00FF);
-    return 0;
-  });
-  const auto started = port->start();
-  ASSERT_FALSE(started);
-  EXPECT_EQ(started.error().code, ErrorCode::device_fault);
-  EXPECT_NE(started.error().message().find("PLL"), std::string::npos) << started.error().message();
-}
-
 // Dasharo issue 756: a card whose flash was never programmed.
 TEST(I210, ADamagedFlashIsFound) {
   IgbFixture fixture({.device_id = kI210});

@@ -243,28 +243,21 @@ Result<void> loop_phy(const GigabitCard& card) {
   return write_phy(card, phy::kControl, phy::kControlLoopback | phy::kControlFullDuplex | phy::kControlSpeedHigh);
 }
 
-namespace {
-
-// [E-PLL] Linux, e1000_i210.c, igb_pll_workaround_i210, also repairs it, by a detour over the iNVM and D3.
-Result<void> expect_pll(const GigabitCard& card) {
-  if (!card.family.phy.pll_may_fail) return {};
+Result<bool> pll_runs(const GigabitCard& card) {
+  if (!card.family.phy.pll_may_fail) return true;
+  auto acquired = SharedResource::acquire(card, Shared::phy);
+  if (!acquired) return pass_on(std::move(acquired));
   const auto frequency =
       read_mdio(card, {.address = card.family.phy.address, .page = phy::kPllPage, .number = phy::kPllFrequency});
   if (!frequency) return tl::unexpected<Error>(frequency.error());
-  if ((*frequency & phy::kPllUnset) != phy::kPllUnset) return {};
-  return fail(ErrorCode::device_fault,
-              fmt::format("{}: the PLL of its PHY is not configured: an erratum of cards without a flash", card.name),
-              "let Linux's igb drive the card once, which repairs it, or switch the machine off and on");
+  return (*frequency & phy::kPllUnset) != phy::kPllUnset;
 }
-
-}  // namespace
 
 Result<void> set_up_phy(const GigabitCard& card, const LinkConfig& config, std::uint16_t pause) {
   auto acquired = SharedResource::acquire(card, Shared::phy);
   if (!acquired) return pass_on(std::move(acquired));
   auto found = find_phy(card);
   if (!found) return pass_on(std::move(found));
-  if (auto runs = expect_pll(card); !runs) return runs;
   if (!found->kind->is_known()) {
     card.log(LogLevel::info, fmt::format("unknown PHY {:#010x}; using only standard registers", found->id));
   }

@@ -41,6 +41,9 @@ inline constexpr LinkModes kPhyModes{LinkMode::half_10, LinkMode::full_10, LinkM
 /// above, and those of read_mdio.
 [[nodiscard]] Result<void> loop_phy(const GigabitCard& card);
 
+/// [E-PLL] Whether the PHY's PLL is configured; always, on a card without that erratum. Errors: those of read_mdio.
+[[nodiscard]] Result<bool> pll_runs(const GigabitCard& card);
+
 /// Sets the PHY up, powered, and starts autonegotiation with the modes of `config` and the bits `pause`, or forces its
 /// mode. Errors: as above; device_fault if no PHY answers.
 [[nodiscard]] Result<void> set_up_phy(const GigabitCard& card, const LinkConfig& config, std::uint16_t pause);

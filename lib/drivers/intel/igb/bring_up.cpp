@@ -60,7 +60,7 @@ void mask_interrupts(const IgbCard& card) {
 }
 
 // The order follows Linux, e1000_82575.c, igb_reset_hw_82575.
-Result<void> reset_card(const IgbCard& card) {
+Result<void> reset_units(const IgbCard& card) {
   if (auto left = leave_bus(card); !left) return left;
   mask_interrupts(card);
   stop_units(card);

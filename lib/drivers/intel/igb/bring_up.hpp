@@ -15,6 +15,10 @@ void mask_interrupts(const IgbCard& card);
 /// Resets the card. Afterwards there is no DMA, no queue is enabled, interrupts are masked, the address is the one from
 /// the NVM, and the link is down. Takes at most about 200 ms. Errors: device_removed, timeout (CTRL.RST does not
 /// clear).
+[[nodiscard]] Result<void> reset_units(const IgbCard& card);
+
+/// The same, and repairs the PLL of a card that has not configured it. Errors: those, and device_fault (it cannot be
+/// repaired), those of the PHY and of the device's power states.
 [[nodiscard]] Result<void> reset_card(const IgbCard& card);
 
 /// Tells the firmware whether a driver uses the port.

@@ -167,6 +167,11 @@ inline constexpr std::uint16_t kEee1000 = 0x0004;
 inline constexpr std::uint32_t kPllPage = 0xFC;
 inline constexpr std::uint32_t kPllFrequency = 14;
 inline constexpr std::uint16_t kPllUnset = 0x00FF;
+/// The word that the card loads for its PLL, without a record in the iNVM, and the bit that makes the PLL start again:
+/// E1000_INVM_AUTOLOAD, E1000_INVM_DEFAULT_AL and E1000_INVM_PLL_WO_VAL.
+inline constexpr std::uint32_t kPllWord = 0x0A;
+inline constexpr std::uint16_t kPllDefault = 0x202F;
+inline constexpr std::uint16_t kPllAgain = 0x0010;
 
 /// What a PHY has beyond clause 22.
 enum class Kind : std::uint8_t {

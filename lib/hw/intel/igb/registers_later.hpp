@@ -60,6 +60,11 @@ struct EEWR : Register<EEWR, 0x12018, Access::rw> {
   static constexpr Field ADDR{2, 14}, DATA{16, 16};
   POLLUX_FIELDS(START, DONE, ADDR, DATA);
 };
+/// A word that the card loads when it comes back from D3, in place of the one in the iNVM.
+struct EEARBC_I210 : Register<EEARBC_I210, 0x12024, Access::rw> {
+  static constexpr Field ADDR{4, 9}, DATA{16, 16};
+  POLLUX_FIELDS(ADDR, DATA);
+};
 /// The records of the iNVM, a one-time programmable memory.
 struct INVM : Register<INVM, 0x12120, Access::ro, Stride{4, 64}> {
   static constexpr Field TYPE{0, 3}, WORD_ADDRESS{9, 7}, DATA{16, 16};
@@ -67,7 +72,8 @@ struct INVM : Register<INVM, 0x12120, Access::ro, Stride{4, 64}> {
   POLLUX_FIELDS(TYPE, WORD_ADDRESS, DATA);
 };
 
-inline constexpr auto kLaterRegisters = POLLUX_REGISTERS("later", MDICNFG, PHPM, EEER, EEE_SU, IPCNFG, THMJT, THLOWTC,
-                                                         THMIDTC, THHIGHTC, THSTAT, TSAUXC, TSIM, SYSTIMR, EEWR, INVM);
+inline constexpr auto kLaterRegisters =
+    POLLUX_REGISTERS("later", MDICNFG, PHPM, EEER, EEE_SU, IPCNFG, THMJT, THLOWTC, THMIDTC, THHIGHTC, THSTAT, TSAUXC,
+                     TSIM, SYSTIMR, EEWR, EEARBC_I210, INVM);
 
 }  // namespace pollux::hw::igb

@@ -69,9 +69,7 @@ Card::Card(CardOptions options)
     });
   }
   // [E-PLL] Its PLL is configured, unless a test says otherwise.
-  if (traits_.phy.pll_may_fail) {
-    phy_.set_on_other_page(hw::phy::kPllPage << hw::phy::kPageShift | hw::phy::kPllFrequency, 0);
-  }
+  if (traits_.phy.pll_may_fail) set_pll(0);
   registers_.on_write<hw::PVTCTRL>([this](std::uint32_t number, std::uint32_t value) {
     if (has_function(number) && hw::PVTCTRL::Value(value).has(hw::PVTCTRL::RST)) reset_function(number);
   });
@@ -121,6 +119,10 @@ void Card::set_dma(ModelDma* dma) noexcept {
 
 void Card::reset() noexcept {
   enable_functions(0);
+  // [E-PLL] The way back from D3, which is a reset, loads the word that makes the PLL start again.
+  const auto word = registers_.get<hw::EEARBC_I210>();
+  const bool again = (word.get(hw::EEARBC_I210::DATA) & hw::phy::kPllAgain) != 0;
+  if (traits_.phy.pll_may_fail && again && word.get(hw::EEARBC_I210::ADDR) == hw::phy::kPllWord) set_pll(0);
   begin_reset(true);
 }
 

@@ -159,6 +159,10 @@ class Card final : public DeviceModel {
   [[nodiscard]] Nvm& nvm() noexcept { return nvm_; }
   [[nodiscard]] Package& package() noexcept { return semaphores_.package(); }
   [[nodiscard]] Phy& phy() noexcept { return phy_; }
+  /// [E-PLL] What the PHY says of its PLL: kPllUnset as after a power-on that failed.
+  void set_pll(std::uint16_t value) {
+    phy_.set_on_other_page(hw::phy::kPllPage << hw::phy::kPageShift | hw::phy::kPllFrequency, value);
+  }
   [[nodiscard]] Control& control() noexcept { return control_; }
   [[nodiscard]] Mailboxes& mailboxes() noexcept { return mailboxes_; }
   [[nodiscard]] bool in_reset() const noexcept { return in_reset_; }

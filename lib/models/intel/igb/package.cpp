@@ -348,8 +348,11 @@ void Nvm::reset() {
   if (traits_.storage != hw::nvm::Storage::one_time) state = state.with(hw::EECD::PRES);
   if (traits_.storage == hw::nvm::Storage::flash) state = state.with(hw::EECD::FLASH_DETECTED | hw::EECD::FLUDONE);
   registers_.set<hw::EECD>(state);
-  for (std::uint32_t i = 0; i < 3 && traits_.storage == hw::nvm::Storage::one_time; ++i) {
-    registers_.set<hw::INVM>(i, hw::INVM::WORD | hw::INVM::WORD_ADDRESS(i) | hw::INVM::DATA(words_[i]));
+  if (traits_.storage != hw::nvm::Storage::one_time) return;
+  std::uint32_t record = 0;
+  for (const std::uint32_t i : {0U, 1U, 2U, hw::phy::kPllWord}) {
+    if (i > 2 && words_[i] == 0xFFFF) continue;  // erased
+    registers_.set<hw::INVM>(record++, hw::INVM::WORD | hw::INVM::WORD_ADDRESS(i) | hw::INVM::DATA(words_[i]));
   }
 }
 
