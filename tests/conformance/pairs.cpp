@@ -28,11 +28,10 @@ constexpr Traits kInProcess = [] {
   traits.own_fcs = true;
   return traits;
 }();
-/// In-process cards that are rows of the igb driver, too. Their clocks deviate by less (TIMINCA has 31 bits), and no
-/// pools exchange frames (E-LOOPTAG).
+/// In-process cards that are rows of the igb driver, too. Their clocks deviate by less (TIMINCA has 31 bits).
 constexpr Traits kI350 = [] {
   Traits traits = kInProcess;
-  traits.pools_of_two = traits.pools_exchange = traits.packet_buffers = false;
+  traits.pools_of_two = traits.packet_buffers = false;
   traits.queues = 8;
   traits.clock_deviation = 6e7;
   return traits;

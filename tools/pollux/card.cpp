@@ -205,10 +205,10 @@ void add_card(cli::App& app, const Environment& environment, int& exit_code) {
       "--fault", options->faults,
       "Fault to inject, such as removal@1200, as after `fault:`, or of the card's memory accesses, such as "
       "late-receive-write-back@100; twice: one for each card");
-  command->add_option(
-      "--vf", options->functions,
-      "NUMBER=SOCKET: export a virtual function of the first card, 0 to 7, as a card of its own (8086:10ca). It "
-      "has registers once the driver of the first card has enabled it; can be repeated");
+  command->add_option("--vf", options->functions,
+                      "NUMBER=SOCKET: export a virtual function of the first card, 0 to 7, as a card of its own "
+                      "(8086:10ca or 1520). It "
+                      "has registers once the driver of the first card has enabled it; can be repeated");
   command->add_flag("--once", options->once, "End when the clients have left");
   command->footer(
       "pollux card --socket /tmp/a --socket /tmp/b\n"

@@ -32,8 +32,13 @@ _ENABLE = """
 echo 1 >/sys/bus/pci/devices/$physical/sriov_numvfs || fail igb enables no virtual function
 function=$(basename $(readlink /sys/bus/pci/devices/$physical/virtfn0))
 """
-_SET_UP = f"""
+_PHYSICAL = f"""
 physical=$1 partner=$2 function=$3
+place() {{
+  name=$(netdev_of $2)
+  ip netns add $1 && ip -n $1 link set lo up && ip link set $name netns $1 && ip -n $1 link set $name name port
+  ip -n $1 addr add $3/24 dev port && ip -n $1 link set port up
+}}
 modprobe igb
 for card in $physical $partner; do await 20 test -d /sys/bus/pci/devices/$card/net || fail igb made no interface for $card; done
 name=$(netdev_of $physical)
@@ -41,16 +46,13 @@ ip link set $name up && ip link set $(netdev_of $partner) up
 ENABLE
 ip link set $name vf 0 mac {GIVEN_MAC}
 await 20 grep -q 1 /sys/class/net/$name/carrier || fail the physical function has no link
+place physical $physical {PHYSICAL}
+place right $partner {network.ADDRESS['right']}
+"""
+_VIRTUAL = f"""
 modprobe igbvf
 await 20 test -d /sys/bus/pci/devices/$function/net || fail igbvf made no interface
 cat /sys/class/net/$(netdev_of $function)/address
-place() {{
-  name=$(netdev_of $2)
-  ip netns add $1 && ip -n $1 link set lo up && ip link set $name netns $1 && ip -n $1 link set $name name port
-  ip -n $1 addr add $3/24 dev port && ip -n $1 link set port up
-}}
-place physical $physical {PHYSICAL}
-place right $partner {network.ADDRESS['right']}
 place left $function {network.ADDRESS['left']}
 """
 
@@ -95,14 +97,19 @@ _BOOTS = {
 }
 
 
+def set_up(lab: Lab) -> str:
+    """The commands that have igb drive the physical function, and enable its virtual ones."""
+    enable = _ENABLE
+    if isinstance(machine := lab.guest.machine, FunctionMachine):
+        places = " ".join(f"0000:00:{place}" for place in machine.stand_ins())
+        enable = _ENABLE_EXPORTED.replace("STAND_INS", places).replace("COUNT", str(machine.functions))
+    return f"set -- {' '.join(lab.addresses)}\n{_PHYSICAL.replace('ENABLE', enable)}"
+
+
 @on_every_card(boots=_BOOTS)
 def igb_and_igbvf(lab: Lab) -> None:
     """igb enables a virtual function; igbvf exchanges frames with the wire and with the physical function."""
-    script = _SET_UP.replace("ENABLE", _ENABLE)
-    if isinstance(machine := lab.guest.machine, FunctionMachine):
-        places = " ".join(f"0000:00:{place}" for place in machine.stand_ins())
-        script = _SET_UP.replace("ENABLE", _ENABLE_EXPORTED.replace("STAND_INS", places).replace("COUNT", str(machine.functions)))
-    address = lab.guest.check(f"set -- {' '.join(lab.addresses)}\n{script}", 120).strip().splitlines()[-1]
+    address = lab.guest.check(set_up(lab) + _VIRTUAL, 120).strip().splitlines()[-1]
     require(address == GIVEN_MAC, f"igbvf has the address {address}; igb has given it {GIVEN_MAC}")
     lab.guest.check("".join(network.has_link(side) for side in ("left", "right", "physical")), 90)
     with wire.captured(lab.guest.machine.ports[0].dump) as capture:

@@ -8,7 +8,7 @@ from pollux_lab import cases
 from pollux_lab.cases import Boot, require
 from pollux_lab.machine import Machine
 
-from . import columns, dpdk, dpdk_offloads, dpdk_rules, linux_ethtool, linux_functions, linux_time, linux_traffic, network, testpmd
+from . import columns, dpdk, dpdk_offloads, dpdk_rules, linux_ethtool, linux_functions, linux_time, linux_traffic, network, pollux_functions, testpmd
 from .columns import LONG, Column, Lab, Row
 
 LOAD = "modprobe -a igb 8021q"
@@ -136,6 +136,11 @@ def _functions() -> Machine:
 
 declare(Column("i350", "our model of an I350", Boot("an in-process I350 and one of its seven virtual functions", _functions, "true")),
         "igb_and_igbvf", "Linux's igb and igbvf on an I350 with seven virtual functions, and on one of them", linux_functions.igb_and_igbvf)
+declare(Column("i350", "our model of an I350", pollux_functions.boot("served350", "I350")), pollux_functions.NAME, pollux_functions.TITLE,
+        functools.partial(pollux_functions.igbvf_on_a_function_of_pollux, "served350"), quiet=False)
+declare(Column("i350", "our model of an I350", pollux_functions.ON_IGB), "pollux_on_a_function_of_igb",
+        "Pollux's igbvf exchanges frames through a virtual function of an I350 that Linux's igb drives",
+        pollux_functions.pollux_on_a_function_of_igb, quiet=False)
 
 
 def _dpdk(key: str, what: str, payload=None) -> Column:

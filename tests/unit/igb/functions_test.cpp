@@ -201,6 +201,27 @@ TEST_F(FunctionSettings, LetsAllGroupsPassIfAMessageCannotHoldThem) {
   EXPECT_FALSE(port_passes_all());
 }
 
+// E-VFLR: the card would go on to write where the queue's last owner said.
+TEST_F(FunctionSettings, TheNextOwnerOfAFunctionGetsItsQueuesCleared) {
+  enable(1);
+  send({vf::first_word(vf::Message::reset)});
+  fixture.card.with([](models::igb::Card& card) {
+    for (const std::uint32_t queue : {0U, 1U}) {
+      card.function(0)->write32(vf::kRegisterBar, 0x3838 + queue * 0x100, 0x1235'0001);
+      card.function(0)->write32(vf::kRegisterBar, 0x383C + queue * 0x100, 7);
+    }
+    card.function(0)->reset();
+    return 0;
+  });
+  EXPECT_EQ(fixture.card.value<card_reg::TDWBAL>(kSecondQueue).raw(), 0x1235'0001U) << "a reset does not do it";
+  send({vf::first_word(vf::Message::reset)});
+  for (const std::uint32_t queue : {0U, kSecondQueue}) {
+    EXPECT_EQ(fixture.card.value<card_reg::TDWBAL>(queue).raw(), 0U) << queue;
+    EXPECT_EQ(fixture.card.value<card_reg::TDWBAH>(queue).raw(), 0U) << queue;
+  }
+  EXPECT_TRUE(state().driver_up);
+}
+
 // A message of the driver may have replaced a request that it had not read yet.
 TEST_F(FunctionSettings, DoesNotAnswerItsOwnMessage) {
   enable(1);

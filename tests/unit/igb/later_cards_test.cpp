@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "pollux/net/link_control.hpp"
 #include "pollux/net/nvm.hpp"
 #include "pollux/net/port_clock.hpp"
+#include "pollux/net/rx_metadata.hpp"
 #include "pollux/net/self_test.hpp"
 #include "support/settings_edits.hpp"
 #include "unit/igb/fixture.hpp"
@@ -231,18 +233,42 @@ TEST(I350, ADamagedSectionIsFound) {
 }
 
 // E-LOOPTAG: tags of frames between pools have their bytes swapped.
-TEST(I350, RefusesPoolsAndFunctionsThatExchangeFrames) {
+TEST(I350, ReadsTheTagsOfFramesBetweenPools) {
   IgbFixture fixture({.device_id = kI350});
-  auto port = fixture.open();
-  EXPECT_FALSE(port->info().supports.test(Setting::functions));
-  Settings config = fixture.config();
-  ASSERT_TRUE(test::configure_port(*port, config));
-  const auto refused = port->change([](Settings& settings) {
-    settings.pools.pools.resize(1);
-    settings.pools.local_loopback = true;
-  });
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code, ErrorCode::not_supported) << refused.error().message();
+  Settings config{.rx = {2, RxQueueConfig{.pool = fixture.pool, .ring = 64}}, .tx = {2, TxQueueConfig{.ring = 64}}};
+  config.vlan_stripping = true;
+  config.pools.local_loopback = true;
+  config.pools.pools.resize(2);
+  config.pools.pools[1].addresses = {{0x02, 0x50, 0, 0, 0, 1}};
+  for (const bool outer : {false, true}) {
+    SCOPED_TRACE(outer ? "with an outer tag" : "with one tag");
+    if (outer) config.outer_vlan_type = 0x88A8;
+    auto port = fixture.open();
+    ASSERT_TRUE(port->change([&](Settings& settings) { settings = config; }));
+    ASSERT_TRUE(port->start());
+    fixture.clock->advance(1s);
+    MempoolCache cache(fixture.pool);
+    std::vector<std::byte> frame = broadcast(64);
+    const std::array<unsigned, 20> start{0x02, 0x50, 0,    0,    0,    1, 2,    0,    0,    0,
+                                         0,    2,    0x88, 0xA8, 0x00, 5, 0x81, 0x00, 0xA1, 0x07};
+    for (std::size_t i = 0; i < start.size(); ++i) {
+      if (outer || i < 12 || i >= 16) frame[i < 12 || outer ? i : i - 4] = static_cast<std::byte>(start[i]);
+    }
+    MbufPtr mbuf = cache.allocate();
+    std::memcpy(mbuf->append(64), frame.data(), frame.size());
+    Burst<4> burst;
+    ASSERT_TRUE(burst.push(mbuf));
+    ASSERT_EQ(port->tx_queue(0)->tx_burst(burst), 1U);
+    fixture.clock->advance(1ms);
+    ASSERT_EQ(port->rx_queue(1)->rx_burst(burst), 1U);
+    EXPECT_EQ(RxMetadata(burst[0]).vlan(), 0xA107);
+    EXPECT_EQ(RxMetadata(burst[0]).vlan_is_inner(), outer);
+    burst = {};
+    fixture.wire->inject(frame);
+    fixture.clock->advance(1ms);
+    ASSERT_EQ(port->rx_queue(1)->rx_burst(burst), 1U);
+    EXPECT_EQ(RxMetadata(burst[0]).vlan(), 0xA107) << "from the wire";
+  }
 }
 
 TEST(I350, AnotherPhyIsNotReachedByMdic) {

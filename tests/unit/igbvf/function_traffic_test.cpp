@@ -26,7 +26,7 @@ constexpr MacAddress kGroup{0x01, 0x00, 0x5E, 0x00, 0x00, 0x07};
 constexpr MacAddress kOtherGroup{0x01, 0x00, 0x5E, 0x11, 0x22, 0x33};
 constexpr MacAddress kAll{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
 
-class FunctionTraffic : public PhysicalAndVirtual {
+class FunctionTraffic : public EachCardsFunctions {
  protected:
   void SetUp() override {
     PhysicalAndVirtual::SetUp();
@@ -66,7 +66,7 @@ class FunctionTraffic : public PhysicalAndVirtual {
   }
 };
 
-TEST_F(FunctionTraffic, APortThatIsNotPolledHoldsUpNoFunction) {
+TEST_P(FunctionTraffic, APortThatIsNotPolledHoldsUpNoFunction) {
   constexpr unsigned kMoreThanTheRing = 80;
   for (unsigned i = 0; i < kMoreThanTheRing; ++i) transmit(*partner, frame(physical->mac(), partner->mac()));
   EXPECT_EQ(arrives(frame(kFirst, partner->mac()), *first), 1u);
@@ -78,7 +78,7 @@ TEST_F(FunctionTraffic, APortThatIsNotPolledHoldsUpNoFunction) {
 }
 
 // A tag with VLAN 0 has a priority alone, so the frame is one without a VLAN (IEEE 802.1Q).
-TEST_F(FunctionTraffic, FramesWithAPriorityAloneReachWhoeverGetsUntaggedOnes) {
+TEST_P(FunctionTraffic, FramesWithAPriorityAloneReachWhoeverGetsUntaggedOnes) {
   const auto expect_as_untagged = [&](const char* when, std::size_t at_first) {
     for (const std::uint16_t tag : std::array<std::uint16_t, 3>{0x0000, 0x6000, 0xE000}) {
       for (const auto& [port, mac, count] : {std::tuple{&*first, kFirst, at_first},
@@ -103,12 +103,12 @@ TEST_F(FunctionTraffic, FramesWithAPriorityAloneReachWhoeverGetsUntaggedOnes) {
   expect_as_untagged("a function without it again", 1);
 }
 
-TEST_F(FunctionTraffic, TheTagOfAPriorityIsReported) {
+TEST_P(FunctionTraffic, TheTagOfAPriorityIsReported) {
   transmit(*partner, tagged(kFirst, 0x6000));
   EXPECT_EQ(tag_of_next(*first), 0x6000);
 }
 
-TEST_F(FunctionTraffic, AFunctionSendsFramesWithAPriorityAlone) {
+TEST_P(FunctionTraffic, AFunctionSendsFramesWithAPriorityAlone) {
   test::Frame out = tagged(partner->mac(), 0xA000);
   std::memcpy(out.data() + 6, kFirst.data(), kFirst.size());
   transmit(*first, out);
@@ -116,7 +116,7 @@ TEST_F(FunctionTraffic, AFunctionSendsFramesWithAPriorityAlone) {
 }
 
 // The port has not asked for any group: its own filter is opened, too, and its pool's is not.
-TEST_F(FunctionTraffic, AllGroupsReachTheFunctionThatRequestsThem) {
+TEST_P(FunctionTraffic, AllGroupsReachTheFunctionThatRequestsThem) {
   for (const MacAddress& group : {kGroup, kOtherGroup}) EXPECT_EQ(arrives(frame(group, partner->mac()), *first), 0U);
   for (int round = 0; round < 2; ++round) {
     ASSERT_TRUE(served([&] { return test::set_all_multicast(*first, true); }));
@@ -135,7 +135,7 @@ TEST_F(FunctionTraffic, AllGroupsReachTheFunctionThatRequestsThem) {
   }
 }
 
-TEST_F(FunctionTraffic, GroupsArriveInTheVlansOfAFunction) {
+TEST_P(FunctionTraffic, GroupsArriveInTheVlansOfAFunction) {
   ASSERT_TRUE(served([&] { return first->change([&](Settings& settings) { settings.multicast = {kGroup}; }); }));
   ASSERT_TRUE(join(*first, 9));
   EXPECT_EQ(arrives(tagged(kGroup, 9), *first), 1U);
@@ -146,7 +146,7 @@ TEST_F(FunctionTraffic, GroupsArriveInTheVlansOfAFunction) {
   EXPECT_EQ(arrives(tagged(kOtherGroup, 8), *first), 0U);
 }
 
-TEST_F(FunctionTraffic, AllGroupsEndWithTheFunctionThatRequestedThem) {
+TEST_P(FunctionTraffic, AllGroupsEndWithTheFunctionThatRequestedThem) {
   ASSERT_TRUE(served([&] { return test::set_all_multicast(*first, true); }));
   EXPECT_TRUE(port_passes_all_groups());
   ASSERT_TRUE(functions->reset_function(0));
@@ -160,7 +160,7 @@ TEST_F(FunctionTraffic, AllGroupsEndWithTheFunctionThatRequestedThem) {
   EXPECT_FALSE(port_passes_all_groups());
 }
 
-TEST_F(FunctionTraffic, EachFunctionHasItsOwnLengthOfFrames) {
+TEST_P(FunctionTraffic, EachFunctionHasItsOwnLengthOfFrames) {
   ASSERT_TRUE(served([&] { return test::set_mtu(*first, 2000); }));
   test::Frame longer = test::counting_frame(1900);
   std::memcpy(longer.data(), kFirst.data(), kFirst.size());
@@ -172,7 +172,7 @@ TEST_F(FunctionTraffic, EachFunctionHasItsOwnLengthOfFrames) {
   EXPECT_EQ(arrives(longer, *first), 0U);
 }
 
-TEST_F(FunctionTraffic, PromiscuousModeOfAFunctionIsRefusedByName) {
+TEST_P(FunctionTraffic, PromiscuousModeOfAFunctionIsRefusedByName) {
   const auto refused = served([&] { return test::set_promiscuous(*first, true); });
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().message(), HasSubstr("promiscuous"));
@@ -180,7 +180,7 @@ TEST_F(FunctionTraffic, PromiscuousModeOfAFunctionIsRefusedByName) {
 }
 
 // The card strips the tag and reports it; the function's driver must not.
-TEST_F(FunctionTraffic, AFunctionDoesNotSeeTheTagOfTheVlanThatIsSet) {
+TEST_P(FunctionTraffic, AFunctionDoesNotSeeTheTagOfTheVlanThatIsSet) {
   ASSERT_TRUE(test::set_function(*physical, 0, {.mac = kFirst, .vlan = 7, .qos = 3}));
   for (const MacAddress& to : {kFirst, kAll}) {
     transmit(*partner, tagged(to, 0x6007));
@@ -200,7 +200,7 @@ TEST_F(FunctionTraffic, AFunctionDoesNotSeeTheTagOfTheVlanThatIsSet) {
   EXPECT_THAT(received(*kernel), ElementsAre(frame(kFirst, partner->mac())));
 }
 
-TEST_F(FunctionTraffic, AFunctionSeesTheTagsOfTheVlansThatItHasJoined) {
+TEST_P(FunctionTraffic, AFunctionSeesTheTagsOfTheVlansThatItHasJoined) {
   const auto refused_join = [&] { return join(*first, 9); };
   ASSERT_TRUE(test::set_function(*physical, 0, {.mac = kFirst, .vlan = 7}));
   ASSERT_FALSE(refused_join());
@@ -223,7 +223,52 @@ TEST_F(FunctionTraffic, AFunctionSeesTheTagsOfTheVlansThatItHasJoined) {
   EXPECT_EQ(tag_of_next(*first), 10) << "requested again by the start";
 }
 
-TEST_F(FunctionTraffic, OuterVlanTagsAndFunctionsExcludeEachOther) {
+TEST_P(FunctionTraffic, ThePortGetsTheVlansThatNobodyHasJoined) {
+  EXPECT_EQ(arrives(tagged(physical->mac(), 77), *physical), 1U);
+  EXPECT_EQ(arrives(tagged(kFirst, 77), *first), 0U);
+  discard();
+  ASSERT_TRUE(physical->change(test::with_vlan(6)));
+  EXPECT_EQ(arrives(tagged(physical->mac(), 77), *physical), 0U);
+  EXPECT_EQ(arrives(tagged(physical->mac(), 6), *physical), 1U);
+}
+
+// E-LOOPTAG: an I350 swaps the bytes of the stripped tags of frames that come from one of its functions. The tag of
+// VLAN 0x0100 then looks like that of VLAN 1, and one of a priority alone like that of a VLAN.
+TEST_P(FunctionTraffic, TagsBetweenFunctionsAreReportedAsTheyWereSent) {
+  const auto send = [&](Port& from, Port& to, std::uint16_t tag) {
+    test::Frame bytes = tagged(to.mac(), tag);
+    std::memcpy(bytes.data() + 6, from.mac().data(), from.mac().size());
+    transmit(from, bytes);
+    return tag_of_next(to);
+  };
+  ASSERT_TRUE(physical->change([](Settings& settings) { settings.vlan_stripping = true; }));
+  for (const bool joined : {false, true}) {
+    if (joined) {
+      for (Port* const port : {&*first, &*second}) ASSERT_TRUE(join(*port, 0x100));
+    }
+    for (Port* const to : {&*second, &*physical}) {
+      EXPECT_EQ(send(*first, *to, 0x6000), 0x6000) << to->info().name;
+      if (joined) {
+        EXPECT_EQ(send(*first, *to, 0xA100), 0xA100) << to->info().name;
+      }
+      transmit(*partner, tagged(to->mac(), 0x6000));
+      EXPECT_EQ(tag_of_next(*to), 0x6000) << "from the wire to " << to->info().name;
+    }
+  }
+}
+
+TEST_P(FunctionTraffic, AFunctionDoesNotSeeTheTagOfTheVlanThatItSharesWithAnother) {
+  for (const unsigned number : {0U, 1U}) {
+    const MacAddress& mac = number == 0 ? kFirst : kSecond;
+    ASSERT_TRUE(test::set_function(*physical, number, {.mac = mac, .vlan = 0x100, .qos = 3}));
+  }
+  transmit(*first, frame(kSecond, kFirst));
+  EXPECT_EQ(tag_of_next(*second), std::nullopt);
+  transmit(*first, frame(kSecond, kFirst, 2));
+  EXPECT_THAT(received(*second), ElementsAre(frame(kSecond, kFirst, 2)));
+}
+
+TEST_P(FunctionTraffic, OuterVlanTagsAndFunctionsExcludeEachOther) {
   const auto refused = physical->change([](Settings& settings) { settings.outer_vlan_type = 0x88A8; });
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::bad_state);
@@ -238,6 +283,8 @@ TEST_F(FunctionTraffic, OuterVlanTagsAndFunctionsExcludeEachOther) {
   EXPECT_EQ(functions_refused.error().code, ErrorCode::bad_state);
   EXPECT_THAT(functions_refused.error().hint, HasSubstr("outer_vlan_type"));
 }
+
+INSTANTIATE_TEST_SUITE_P(Cards, FunctionTraffic, kCardsWithFunctions, name_of_card);
 
 }  // namespace
 }  // namespace pollux::drivers

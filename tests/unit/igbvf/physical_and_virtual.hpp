@@ -25,12 +25,13 @@ inline constexpr MacAddress kFirst{0x02, 0x11, 0x22, 0x33, 0x44, 0x50};
 inline constexpr MacAddress kSecond{0x02, 0x11, 0x22, 0x33, 0x44, 0x51};
 inline constexpr MacAddress kForeign{0x02, 0x99, 0x99, 0x99, 0x99, 0x99};
 
-/// sim:0 has two virtual functions; sim:1 is its link partner.
+/// sim:0 has two virtual functions; sim:1 is its link partner. Both are an 82576, unless `card` names another.
 class PhysicalAndVirtual : public testing::Test {
  protected:
   void SetUp() override {
-    partner.emplace(opened("sim:1"));
-    auto physical_opened = open_unconfigured(context, "sim:0");
+    const std::string query = "?card=" + card();
+    partner.emplace(opened("sim:1" + query));
+    auto physical_opened = open_unconfigured(context, "sim:0" + query);
     ASSERT_TRUE(physical_opened) << physical_opened.error().message();
     physical.emplace(*std::move(physical_opened));
     functions = physical->capability<VirtualFunctions>();
@@ -47,6 +48,7 @@ class PhysicalAndVirtual : public testing::Test {
     ASSERT_TRUE(physical->service());
     clock->follow([this](Duration) { serve(); });
   }
+  [[nodiscard]] virtual std::string card() const { return "82576"; }
   [[nodiscard]] static Settings config() { return {.rx = {{.ring = 64}}, .tx = {{.ring = 64}}}; }
   /// Runs `work`, which waits for the physical function, while that one is serviced in virtual time.
   template <class Work>
@@ -118,5 +120,13 @@ class PhysicalAndVirtual : public testing::Test {
   bool working_ = false;
   Time next_service_{};
 };
+
+/// The same on each card that has functions.
+class EachCardsFunctions : public PhysicalAndVirtual, public testing::WithParamInterface<std::string> {
+ protected:
+  [[nodiscard]] std::string card() const override { return GetParam(); }
+};
+inline const auto kCardsWithFunctions = testing::Values("82576", "i350");
+[[nodiscard]] inline std::string name_of_card(const testing::TestParamInfo<std::string>& card) { return card.param; }
 
 }  // namespace pollux::drivers

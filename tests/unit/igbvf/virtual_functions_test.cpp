@@ -16,7 +16,7 @@ namespace {
 
 using testing::HasSubstr;
 
-TEST_F(PhysicalAndVirtual, FunctionsGetTheirAddressesAndAnnounceThemselves) {
+TEST_P(EachCardsFunctions, FunctionsGetTheirAddressesAndAnnounceThemselves) {
   EXPECT_FALSE(state(0).driver_up);
   open_functions();
   EXPECT_EQ(first->mac(), kFirst);
@@ -27,7 +27,7 @@ TEST_F(PhysicalAndVirtual, FunctionsGetTheirAddressesAndAnnounceThemselves) {
   EXPECT_EQ(to_string(first->link()), "up, 1000 Mb/s, full duplex");
 }
 
-TEST_F(PhysicalAndVirtual, AllExchangeFramesAndTheCardCountsThem) {
+TEST_P(EachCardsFunctions, AllExchangeFramesAndTheCardCountsThem) {
   open_functions();
   Port* const ports[]{&*first, &*second, &*physical, &*partner};
   for (Port* from : ports) {
@@ -56,7 +56,7 @@ TEST_F(PhysicalAndVirtual, AllExchangeFramesAndTheCardCountsThem) {
   }
 }
 
-TEST_F(PhysicalAndVirtual, ForgedFramesAreDroppedAndReported) {
+TEST_P(EachCardsFunctions, ForgedFramesAreDroppedAndReported) {
   open_functions();
   transmit(*first, frame(partner->mac(), kForeign));
   EXPECT_THAT(received(*partner), testing::IsEmpty());
@@ -68,7 +68,7 @@ TEST_F(PhysicalAndVirtual, ForgedFramesAreDroppedAndReported) {
   EXPECT_EQ(state(0).spoof_events, 1u);
 }
 
-TEST_F(PhysicalAndVirtual, TagsOfForeignVlansAreDroppedAndReported) {
+TEST_P(EachCardsFunctions, TagsOfForeignVlansAreDroppedAndReported) {
   open_functions();
   test::Frame tagged = frame(partner->mac(), kFirst);
   const std::byte tag[]{std::byte{0x81}, std::byte{0x00}, std::byte{0x00}, std::byte{0x09}};
@@ -88,7 +88,7 @@ TEST_F(PhysicalAndVirtual, TagsOfForeignVlansAreDroppedAndReported) {
   EXPECT_EQ(state(1).spoof_events, 0u);
 }
 
-TEST_F(PhysicalAndVirtual, AnAddressThatIsSetCannotBeReplacedWithoutTrust) {
+TEST_P(EachCardsFunctions, AnAddressThatIsSetCannotBeReplacedWithoutTrust) {
   open_functions();
   const auto denied = served([&] { return test::set_mac(*first, kForeign); });
   ASSERT_FALSE(denied);
@@ -105,7 +105,7 @@ TEST_F(PhysicalAndVirtual, AnAddressThatIsSetCannotBeReplacedWithoutTrust) {
   EXPECT_THAT(received(*first), testing::ElementsAre(to_new));
 }
 
-TEST_F(PhysicalAndVirtual, AFunctionWithoutAnAddressChoosesOne) {
+TEST_P(EachCardsFunctions, AFunctionWithoutAnAddressChoosesOne) {
   ASSERT_TRUE(test::set_function(*physical, 0, {}));
   ASSERT_TRUE(functions->reset_function(0));
   open_functions();
@@ -116,7 +116,7 @@ TEST_F(PhysicalAndVirtual, AFunctionWithoutAnAddressChoosesOne) {
   EXPECT_THAT(received(*first), testing::ElementsAre(in));
 }
 
-TEST_F(PhysicalAndVirtual, AVlanThatIsSetIsInsertedStrippedAndKept) {
+TEST_P(EachCardsFunctions, AVlanThatIsSetIsInsertedStrippedAndKept) {
   ASSERT_TRUE(test::set_function(*physical, 0, {.mac = kFirst, .vlan = 7, .qos = 3}));
   open_functions();
   const test::Frame out = frame(partner->mac(), kFirst);
@@ -143,7 +143,7 @@ TEST_F(PhysicalAndVirtual, AVlanThatIsSetIsInsertedStrippedAndKept) {
   EXPECT_EQ(refusals(0, VirtualFunctionRefusal::vlan_is_set), 1u);
 }
 
-TEST_F(PhysicalAndVirtual, AFunctionJoinsAndLeavesVlans) {
+TEST_P(EachCardsFunctions, AFunctionJoinsAndLeavesVlans) {
   open_functions();
   test::Frame in = frame(kFirst, partner->mac());
   const std::byte tag[]{std::byte{0x81}, std::byte{0x00}, std::byte{0x00}, std::byte{0x09}};
@@ -165,7 +165,7 @@ TEST_F(PhysicalAndVirtual, AFunctionJoinsAndLeavesVlans) {
   EXPECT_EQ(state(1).config.vlan, 0) << "a refused setting changes nothing";
 }
 
-TEST_F(PhysicalAndVirtual, GroupsReachTheFunctionsThatRequestThem) {
+TEST_P(EachCardsFunctions, GroupsReachTheFunctionsThatRequestThem) {
   open_functions();
   const MacAddress group{0x01, 0x00, 0x5E, 0x00, 0x00, 0x07};
   transmit(*partner, frame(group, partner->mac()));
@@ -178,7 +178,7 @@ TEST_F(PhysicalAndVirtual, GroupsReachTheFunctionsThatRequestThem) {
 }
 
 // Functions have the receive addresses, so those of the port pass by their hash (UTA and MTA).
-TEST_F(PhysicalAndVirtual, ThePortsFurtherAddressesPassByTheirHash) {
+TEST_P(EachCardsFunctions, ThePortsFurtherAddressesPassByTheirHash) {
   first.emplace(opened("sim:0.vf0"));
   const MacAddress group{0x01, 0x00, 0x5E, 0x00, 0x00, 0x07};
   const auto passes = [&](const MacAddress& to) {
@@ -206,7 +206,7 @@ TEST_F(PhysicalAndVirtual, ThePortsFurtherAddressesPassByTheirHash) {
   EXPECT_TRUE(passes(group));
 }
 
-TEST_F(PhysicalAndVirtual, HashedAddressesMayBeManyUntilTheFunctionsEnd) {
+TEST_P(EachCardsFunctions, HashedAddressesMayBeManyUntilTheFunctionsEnd) {
   std::vector<MacAddress> many;
   for (std::uint8_t i = 0; i < 40; ++i) many.push_back({0x02, 0, 0, 0, i, 0x77});
   ASSERT_TRUE(physical->change([&](Settings& settings) { settings.unicast = many; }));
@@ -226,7 +226,7 @@ TEST_F(PhysicalAndVirtual, HashedAddressesMayBeManyUntilTheFunctionsEnd) {
 }
 
 // Linux, igb_main.c, igb_set_rx_mode: what no receive address matches goes to the port, too.
-TEST_F(PhysicalAndVirtual, APromiscuousPortReceivesWhatFunctionsSendToOthers) {
+TEST_P(EachCardsFunctions, APromiscuousPortReceivesWhatFunctionsSendToOthers) {
   open_functions();
   for (const bool promiscuous : {false, true, false}) {
     ASSERT_TRUE(test::set_promiscuous(*physical, promiscuous));
@@ -241,7 +241,7 @@ TEST_F(PhysicalAndVirtual, APromiscuousPortReceivesWhatFunctionsSendToOthers) {
   }
 }
 
-TEST_F(PhysicalAndVirtual, ADisabledFunctionNeitherSendsNorReceives) {
+TEST_P(EachCardsFunctions, ADisabledFunctionNeitherSendsNorReceives) {
   open_functions();
   ASSERT_TRUE(test::set_function(*physical, 0, {.mac = kFirst, .enabled = false}));
   transmit(*first, frame(partner->mac(), kFirst));
@@ -281,7 +281,14 @@ TEST_F(PhysicalAndVirtual, ARateLimitsTheFunctionAlone) {
   EXPECT_EQ(received(*partner).size(), 20 - limited);
 }
 
-TEST_F(PhysicalAndVirtual, AResetOfOneFunctionLeavesTheOther) {
+// Linux, igb_main.c, igb_ndo_set_vf_bw: rates are an 82576's alone.
+TEST_P(EachCardsFunctions, AreSevenAndHaveRatesOnAn82576) {
+  EXPECT_EQ(functions->max_functions(), 7U);
+  const auto limited = test::set_function(*physical, 0, {.mac = kFirst, .max_rate = 1});
+  EXPECT_EQ(limited.has_value(), GetParam() == "82576");
+}
+
+TEST_P(EachCardsFunctions, AResetOfOneFunctionLeavesTheOther) {
   open_functions();
   ASSERT_TRUE(functions->reset_function(0));
   EXPECT_FALSE(state(0).driver_up);
@@ -299,7 +306,7 @@ TEST_F(PhysicalAndVirtual, AResetOfOneFunctionLeavesTheOther) {
   EXPECT_THAT(received(*first), testing::ElementsAre(again));
 }
 
-TEST_F(PhysicalAndVirtual, AFunctionThatIsNotEnabledIsNone) {
+TEST_P(EachCardsFunctions, AFunctionThatIsNotEnabledIsNone) {
   const auto none = open_unconfigured(context, "sim:0.vf2");
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().code, ErrorCode::device_removed);
@@ -307,7 +314,7 @@ TEST_F(PhysicalAndVirtual, AFunctionThatIsNotEnabledIsNone) {
   EXPECT_THAT(none.error().hint, testing::HasSubstr("Settings::functions"));
 }
 
-TEST_F(PhysicalAndVirtual, SettingsAreBackAfterAStopAndAStart) {
+TEST_P(EachCardsFunctions, SettingsAreBackAfterAStopAndAStart) {
   ASSERT_TRUE(test::set_function(*physical, 0, {.mac = kFirst, .vlan = 7}));
   ASSERT_TRUE(physical->stop());
   ASSERT_TRUE(physical->start());
@@ -321,14 +328,14 @@ TEST_F(PhysicalAndVirtual, SettingsAreBackAfterAStopAndAStart) {
   EXPECT_EQ(state(0).spoof_events, 1u);
 }
 
-TEST_F(PhysicalAndVirtual, AResetOfThePhysicalFunctionReachesTheFunctions) {
+TEST_P(EachCardsFunctions, AResetOfThePhysicalFunctionReachesTheFunctions) {
   open_functions();
   ASSERT_TRUE(physical->stop());
   EXPECT_FALSE(first->service());
   EXPECT_EQ(first->state(), PortState::failed);
 }
 
-TEST_F(PhysicalAndVirtual, RefusedSettingsChangeNothing) {
+TEST_P(EachCardsFunctions, RefusedSettingsChangeNothing) {
   const auto check = [&](unsigned number, const VirtualFunctionConfig& config, const char* text) {
     const auto refused = test::set_function(*physical, number, config);
     ASSERT_FALSE(refused);
@@ -355,6 +362,8 @@ TEST_F(PhysicalAndVirtual, RefusedSettingsChangeNothing) {
   transmit(*partner, in);
   EXPECT_THAT(received(*physical), testing::ElementsAre(in));
 }
+
+INSTANTIATE_TEST_SUITE_P(Cards, EachCardsFunctions, kCardsWithFunctions, name_of_card);
 
 }  // namespace
 }  // namespace pollux::drivers

@@ -41,7 +41,7 @@ BY_DEFAULT = ["e1000e_qtest", "i350_sim", "i210_sim", "vmxnet3_qtest", "virtio_s
 # How the names of tests start that show something about one place only; the first that fits decides.
 ONLY = {"guest.e1000e_": "e1000e_guest", "guest.tools_know_an_82574": "e1000e_guest", "qemu.E1000e": "e1000e_qtest",
         "guest.vmxnet3_": "vmxnet3_guest", "guest.tools_know_a_vmxnet3_device": "vmxnet3_guest", "qemu.Vmxnet3": "vmxnet3_qtest",
-        "igb.Igb/LaterCard.*/I350": "i350_sim", "igb.I350.": "i350_sim", "interop.*.i350": "i350_sim",
+        "igb.Igb/LaterCard.*/I350": "i350_sim", "igb.I350.": "i350_sim", "igbvf.Cards/*/i350": "i350_sim", "interop.*.i350": "i350_sim",
         "igb.Igb/LaterCard.*/I21": "i210_sim", "igb.Igb/LaterCard.*/Flashless": "i210_sim", "igb.I210.": "i210_sim", "interop.*.i21": "i210_sim",
         "guest.virtio_": "virtio_guest", "guest.tools_know_a_virtio_device": "virtio_guest", "guest.": "guest",
         "qemu.Virtio": "virtio_qtest", "differential.Virtio": "virtio_qtest", "virtio_queues.": "virtio_sim", "virtio_model.": "virtio_sim",

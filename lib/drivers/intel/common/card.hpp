@@ -15,6 +15,7 @@
 #include "pollux/base/clock.hpp"
 #include "pollux/base/error.hpp"
 #include "pollux/device/device.hpp"
+#include "pollux/mem/offload.hpp"
 
 namespace pollux::drivers::intel {
 
@@ -35,6 +36,14 @@ struct Card {
   [[nodiscard]] Clock& clock() const noexcept { return context->clock(); }
   void log(LogLevel level, std::string_view message) const { context->log(level, name, message); }
 };
+
+/// [E-LOOPTAG] The format of received frames on a card that swaps the tags of those from another pool or function.
+[[nodiscard]] constexpr RxFormat with_looped_tags(RxFormat format) noexcept {
+  return static_cast<RxFormat>(static_cast<unsigned>(format) - 4);
+}
+static_assert(with_looped_tags(RxFormat::intel_advanced) == RxFormat::intel_looped_tag);
+static_assert(with_looped_tags(RxFormat::intel_inner_tag) == RxFormat::intel_looped_inner_tag);
+static_assert(with_looped_tags(RxFormat::intel_assigned_tag) == RxFormat::intel_looped_assigned_tag);
 
 [[nodiscard]] inline tl::unexpected<Error> fail_removed(std::string_view name) {
   return fail(ErrorCode::device_removed, fmt::format("{}: the card was removed: its registers read all ones", name),

@@ -104,6 +104,13 @@ void write_addresses(const GigabitCard& card, const PlacedSettings* from, const 
   write_hashes<reg::MTA>(card, both, table);
 }
 
+// [E-VFTA]
+void write_vlan_word(const GigabitCard& card, std::uint32_t word, std::uint32_t value) {
+  for (std::uint32_t i = 0; i < card.family.vlan_table_writes; ++i) {
+    card.regs.write<reg::VFTA>(word, reg::VFTA::Value(value));
+  }
+}
+
 // VFTA has one bit per VLAN: Linux, e1000_82575.c and e1000_mac.c, igb_vfta_set.
 void write_vlans(const GigabitCard& card, const VlanSet* before, const VlanSet& vlans) {
   constexpr std::size_t kBits = 32;
@@ -113,9 +120,7 @@ void write_vlans(const GigabitCard& card, const VlanSet* before, const VlanSet& 
   for (std::size_t word = 0; word < reg::kVlanTableWords; ++word) {
     const std::uint32_t value = bits(vlans, word);
     if (before != nullptr && bits(*before, word) == value) continue;
-    for (std::uint32_t i = 0; i < card.family.vlan_table_writes; ++i) {
-      card.regs.write<reg::VFTA>(static_cast<std::uint32_t>(word), reg::VFTA::Value(value));
-    }
+    write_vlan_word(card, static_cast<std::uint32_t>(word), value);
   }
 }
 

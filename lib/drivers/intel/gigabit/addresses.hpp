@@ -43,6 +43,8 @@ void place_addresses(const GigabitCard& card, PlacedSettings& settings);
 /// the list is missing at any time.
 void write_addresses(const GigabitCard& card, const PlacedSettings* from, const PlacedSettings& to);
 
+/// Writes a word of the VLAN filter, as often as the card needs it.
+void write_vlan_word(const GigabitCard& card, std::uint32_t word, std::uint32_t value);
 /// Lets these VLANs pass the filter. Writes what differs from `before`, which the card has; nullptr: everything.
 void write_vlans(const GigabitCard& card, const VlanSet* before, const VlanSet& vlans);
 

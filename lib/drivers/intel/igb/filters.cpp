@@ -119,11 +119,6 @@ Result<void> check_pools(const IgbCard& card, const QueuePoolsConfig& config, st
     return fail(ErrorCode::not_supported, fmt::format("{}: the card has no RSS within pools", card.name),
                 "give each pool one queue");
   }
-  if (pools != 0 && config.local_loopback && card.traits->errata.swaps_looped_tags) {
-    return fail(ErrorCode::not_supported,
-                fmt::format("{}: the card swaps the bytes of tags between pools (E-LOOPTAG)", card.name),
-                "set no local_loopback; pools then exchange frames by the switch on the wire");
-  }
   if (auto fits = check_addresses(config, card); !fits) return fits;
   return check_vlans(config, card);
 }

@@ -74,7 +74,7 @@ void FunctionControl::write(const Filters* before, const Filters& after) const {
   }
   for (std::uint32_t word = 0; word < after.vlans.size(); ++word) {
     if (before != nullptr && before->vlans[word] == after.vlans[word]) continue;
-    card_.regs.write<reg::VFTA>(word, reg::VFTA::Value(after.vlans[word]));
+    gigabit::write_vlan_word(card_, word, after.vlans[word]);
   }
   for (std::uint32_t index = 1; index < after.addresses.size(); ++index) {
     const PoolAddress& address = after.addresses[index];

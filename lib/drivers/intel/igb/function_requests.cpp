@@ -132,6 +132,8 @@ void FunctionControl::answer_reset(unsigned number) {
   VirtualFunctionState& state = functions_[number].state;
   if (take_reset(card_, number)) ++state.resets;
   change_requests([&] { forget_requests(number); });
+  write_traffic();
+  clear_queues(number);  // it programs them when it has the answer
   state.driver_up = true;
   ++state.announcements;
   write(number);

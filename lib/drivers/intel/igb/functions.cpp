@@ -14,9 +14,7 @@ constexpr unsigned kPriorityShift = 13;
 
 }  // namespace
 
-// [E-LOOPTAG] The drivers of such functions would see tags with swapped bytes, and this one does not swap them back.
 unsigned FunctionControl::max_functions() const {
-  if (card_.traits->errata.swaps_looped_tags) return 0;
   return card_.device == nullptr ? 0 : std::min(card_.device->max_functions(), most_functions());
 }
 
@@ -169,6 +167,19 @@ void FunctionControl::forget_requests(unsigned number) {
   leave_vlans(number);
 }
 
+// [E-VFLR] A reset leaves what the function's last owner has written, such as where a queue reports its head in memory.
+// FreeBSD, if_igb_iov.c, igb_iov_sanitize_vf_queues. The function neither sends nor receives now.
+void FunctionControl::clear_queues(unsigned number) const {
+  for (std::uint32_t queue = number; queue < card_.traits->queues; queue += card_.traits->pools) {
+    card_.regs.write<reg::RXDCTL>(queue, {});
+    card_.regs.write<reg::TXDCTL>(queue, {});
+    card_.regs.write<reg::SRRCTL>(queue, {});
+    card_.regs.write<reg::TDWBAL>(queue, {});
+    card_.regs.write<reg::TDWBAH>(queue, {});
+  }
+  card_.regs.write<reg::PSRTYPE>(number, {});
+}
+
 reg::VMOLR::Value FunctionControl::groups(bool all, bool has_hashes) const {
   reg::VMOLR::Value value;
   if (all) value = value.with(reg::VMOLR::MPME);
@@ -197,6 +208,8 @@ void FunctionControl::write_port_pool() const {
   if (settings.vlan_stripping) value = value.with(reg::VMOLR::STRVLAN);
   if (strips_fcs(settings)) value = value.with(reg::VMOLR::STRCRC);
   if (settings.promiscuous || !settings.unicast.empty()) value = value.with(reg::VMOLR::ROPE);
+  // An 82576's default pool gets the VLANs that no entry names. FreeBSD, if_igb_iov.c, igb_iov_rebuild_vlan.
+  if (!settings.vlans && card_.traits->pool_dma_strips) value = value.with(reg::VMOLR::VPE);
   card_.regs.write<reg::VMOLR>(count(), value);
   write_queue_strips(card_, count(), settings.vlan_stripping, strips_fcs(settings));
 }

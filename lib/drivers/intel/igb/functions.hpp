@@ -141,6 +141,7 @@ class FunctionControl final : public VirtualFunctions {
   void write(unsigned number);
   [[nodiscard]] std::optional<MacAddress> mac_of(unsigned number) const;
   void forget_requests(unsigned number);
+  void clear_queues(unsigned number) const;
   void write_limits(unsigned number) const;
   void write_port_pool() const;
   [[nodiscard]] reg::VMOLR::Value groups(bool all, bool has_hashes) const;

@@ -113,9 +113,11 @@ class IgbPort final : public gigabit::GigabitPort, private RegisterDump, private
   [[nodiscard]] static bool inserts_tags(const Settings& settings) noexcept {
     return settings.vlan_stripping && !settings.outer_vlan_type;
   }
-  /// Which tag the card strips.
-  [[nodiscard]] static RxFormat rx_format(const Settings& settings) noexcept {
-    return settings.outer_vlan_type ? RxFormat::intel_inner_tag : RxFormat::intel_advanced;
+  /// Which tag the card strips, and how it reports it.
+  [[nodiscard]] RxFormat rx_format(const Settings& settings) const noexcept {
+    const RxFormat format = settings.outer_vlan_type ? RxFormat::intel_inner_tag : RxFormat::intel_advanced;
+    const bool loops = settings.pools.local_loopback || !settings.functions.empty();
+    return loops && card_.traits->errata.swaps_looped_tags ? intel::with_looped_tags(format) : format;
   }
   /// The limit of the whole card, for the frames of virtual functions, too.
   [[nodiscard]] ReceiveLimit card_limit(const Settings& settings) const noexcept;

@@ -119,7 +119,7 @@ SettingSet supported_settings(Device& device, const hw::igb::CardTraits& card) {
   if (card.pools > 1) settings.insert(Setting::pools);
   if (card.pools > 1 && card.rate_limits) settings.insert(Setting::pool_tx_rates);
   if (card.features.flow_filters) settings.insert(Setting::rules);
-  if (device.max_functions() != 0 && !card.errata.swaps_looped_tags) settings.insert(Setting::functions);
+  if (device.max_functions() != 0) settings.insert(Setting::functions);
   return settings;
 }
 

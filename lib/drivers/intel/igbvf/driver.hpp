@@ -15,10 +15,10 @@ namespace pollux::drivers::igbvf {
 /// time.
 [[nodiscard]] CardDriver driver();
 
-/// Opens a port on a virtual function of an 82576: resets it and asks the physical function's driver for its MAC
-/// address. The port is in state `opened`. Errors: not_supported (another card), device_removed, device_fault, timeout
-/// (the physical function's driver does not answer), and those of the device's own calls. The device is released on
-/// error.
+/// Opens a port on a virtual function of an 82576 or I350: resets it and asks the physical function's driver for its
+/// MAC address. The port is in state `opened`. Errors: not_supported (another card), device_removed, device_fault,
+/// timeout (the physical function's driver does not answer), and those of the device's own calls. The device is
+/// released on error.
 [[nodiscard]] Result<std::unique_ptr<PortDriver>> probe(Context& context, std::unique_ptr<Device> device);
 
 }  // namespace pollux::drivers::igbvf

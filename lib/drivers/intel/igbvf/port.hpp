@@ -65,7 +65,7 @@ class IgbvfPort final : public intel::QueuePort, private RegisterDump {
   [[nodiscard]] Result<void> request_vlans(const VlanSet& vlans);
   /// The function is in these VLANs: their tags are reported. Error timeout: a thread does not end its burst.
   [[nodiscard]] Result<void> show_vlans(const VlanSet& vlans);
-  [[nodiscard]] static RxFormat rx_format(const VlanSet& vlans) noexcept;
+  [[nodiscard]] RxFormat rx_format(const VlanSet& vlans) const noexcept;
   [[nodiscard]] Result<void> expect_open() const;
 
   [[nodiscard]] std::vector<RegisterValue> registers() override;

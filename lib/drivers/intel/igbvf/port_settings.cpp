@@ -54,8 +54,9 @@ Result<void> IgbvfPort::apply(const PlacedSettings* from, const PlacedSettings& 
 }
 
 // Without a VLAN of its own, the function gets frames of the one that the host has assigned, if any.
-RxFormat IgbvfPort::rx_format(const VlanSet& vlans) noexcept {
-  return (vlans >> 1).any() ? RxFormat::intel_advanced : RxFormat::intel_assigned_tag;
+RxFormat IgbvfPort::rx_format(const VlanSet& vlans) const noexcept {
+  const RxFormat format = (vlans >> 1).any() ? RxFormat::intel_advanced : RxFormat::intel_assigned_tag;
+  return traits_.swaps_looped_tags ? intel::with_looped_tags(format) : format;
 }
 
 Result<void> IgbvfPort::request_vlans(const VlanSet& vlans) {

@@ -48,10 +48,12 @@ std::uint32_t Pools::by_address(std::span<const std::byte> frame, bool& exact) c
   return pools | with(hw::VMOLR::MPME) | (filter_.in_table(frame) ? with(hw::VMOLR::ROMPE) : 0);
 }
 
-// VLVF has the pools of a VLAN. A pool gets untagged frames only with VMOLR.AUPE.
+// VLVF has the pools of a VLAN. A pool gets untagged frames only with VMOLR.AUPE. A VLAN that no entry names goes to an
+// 82576's default pool, and to those pools of an I350 that have VMOLR.VPE: FreeBSD, if_igb_iov.c, igb_iov_rebuild_vlan.
 std::uint32_t Pools::by_vlan(const Headers& headers) const {
   if (!registers_.get<hw::RCTL>().has(hw::RCTL::VFE)) return kAllPools;
-  return headers.tagged ? members_of(headers.vlan) : with(hw::VMOLR::AUPE);
+  if (!headers.tagged) return with(hw::VMOLR::AUPE);
+  return members_of(headers.vlan) | (registers_.traits().pool_dma_strips ? with(hw::VMOLR::VPE) : 0);
 }
 
 std::uint32_t Pools::members_of(std::uint16_t tag) const {
@@ -79,10 +81,12 @@ Pools::Choice Pools::choose(std::span<const std::byte> frame, const Headers& hea
   const hw::VT_CTL::Value control = registers_.get<hw::VT_CTL>();
   const bool group = is_multicast(frame);
   bool exact = false;
-  Choice choice{.pools = by_address(frame, exact) & by_vlan(headers)};
+  const std::uint32_t of_vlan = by_vlan(headers);
+  Choice choice{.pools = by_address(frame, exact) & of_vlan};
   choice.only_inside = exact && !group && choice.pools != 0;
   const std::uint32_t default_pool = bit(control.get(hw::VT_CTL::DEFAULT_POOL));
-  const bool has_default = from == From::wire && !control.has(hw::VT_CTL::DISABLE_DEFAULT_POOL);
+  const bool has_default = from == From::wire && !control.has(hw::VT_CTL::DISABLE_DEFAULT_POOL) &&
+                           (of_vlan != 0 || !registers_.traits().pool_dma_strips);
   if (choice.pools == 0 && !group && has_default) choice.pools = default_pool;
   if (std::popcount(choice.pools) > 1 && !control.has(hw::VT_CTL::REPLICATION_EN)) {
     choice.pools &= (choice.pools & default_pool) != 0 ? default_pool : ~(choice.pools - 1);  // else the lowest
