@@ -36,6 +36,22 @@ TEST_F(XdpHandover, ASuccessorWithOtherBuffersGoesOn) {
   expect_echo(3);
 }
 
+// The kernel exchanges the program of a link for one of the same kind alone (cilium#44063).
+TEST_F(XdpHandover, RulesMayChangeAfterwards) {
+  Program next;
+  ASSERT_TRUE(next.take_over(path_));
+  ASSERT_TRUE(soon([&] { return old_.has_left(); }));
+  const auto rules = next.port().settings().rules;
+  const auto changed = next.port().change([](Settings& settings) { settings.rules.clear(); });
+  ASSERT_TRUE(changed) << changed.error().message();
+  kernel_->send(framed(60, 9));  // the kernel's, and answered by nobody
+  const auto again = next.port().change([&](Settings& settings) { settings.rules = rules; });
+  ASSERT_TRUE(again) << again.error().message();
+  next.run();
+  expect_echo(3);
+  EXPECT_EQ(next.received(), 3U);
+}
+
 TEST_F(XdpHandover, FramesThatWaitAreTheSuccessors) {
   expect_echo(1);
   Program next;
