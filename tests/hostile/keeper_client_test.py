@@ -21,6 +21,7 @@ import unittest
 from collections.abc import Callable, Iterator
 
 import descriptor_zoo
+from pollux_lab.server import die_with_parent
 
 POLLUX = sys.argv.pop()
 NOBODY = 65534
@@ -68,6 +69,7 @@ def child(user: int, work: Callable[[], None]) -> Iterator[int]:
     if process == 0:
         status = 1
         try:
+            die_with_parent()
             if user != os.geteuid():
                 os.setgroups([])
                 os.setresgid(NOBODY, NOBODY, NOBODY)
@@ -152,6 +154,7 @@ def unread(path: str, _: list[int]) -> None:
 
     with own, theirs, child(os.geteuid(), wait_for_ever), child(os.geteuid(), wait_for_ever):
         repeat(lambda: tell(path, "FDLIST=1\nFDNAME=\n", theirs.fileno(), seconds=0.5))
+        ask(path, "FDLIST=1\nFDNAME=\n")  # while nobody reads the others
 
 
 def lingering(path: str, keeper: list[int]) -> None:

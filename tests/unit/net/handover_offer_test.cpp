@@ -98,6 +98,7 @@ TEST_F(HandoverOffer, WaitsATenthOfASecondForWhatWasReceived) {
   pass(99ms);
   EXPECT_FALSE(is_answered());
   pass(1ms);
+  ASSERT_TRUE(is_answered());
   const auto refused = handover::receive(successor_.get(), "frozen");
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::timeout);
@@ -113,6 +114,7 @@ TEST_F(HandoverOffer, StandsStillOnceAllIsTaken) {
   waiting_.drained = true;
   say("taken");  // it is read once the port stands still
   pass(1ms);
+  ASSERT_TRUE(is_answered());
   EXPECT_TRUE(handover::receive(successor_.get(), "frozen"));
   EXPECT_EQ(waiting_.freezes, 1);
   EXPECT_EQ(waiting_.thaws, 0);
