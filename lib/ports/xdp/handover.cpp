@@ -142,15 +142,19 @@ void XdpPort::forget() noexcept {
   taken_ = nullptr;
   taken_memory_ = nullptr;
   kept_memory_ = nullptr;
-  stored_.clear();
+  if (keeper_) static_cast<void>(keeper_->forget());
 }
 
 std::shared_ptr<handover::TakenPort> XdpPort::find_taken() {
   return handover::inheritance(*context()).find("xdp", [this](const handover::PortRecord& record) {
-    const auto index = handover::number(record.details, "interface", ~std::uint32_t{0});
-    const auto network = handover::number(record.details, "network", ~std::uint64_t{0});
-    return index && network && InterfaceId{*network, static_cast<unsigned>(*index)} == interface_.id();
+    return is_of_interface(record);
   });
+}
+
+bool XdpPort::is_of_interface(const handover::PortRecord& record) const {
+  const auto index = handover::number(record.details, "interface", ~std::uint32_t{0});
+  const auto network = handover::number(record.details, "network", ~std::uint64_t{0});
+  return index && network && InterfaceId{*network, static_cast<unsigned>(*index)} == interface_.id();
 }
 
 // What cannot differ while the sockets and the program stay as they are.

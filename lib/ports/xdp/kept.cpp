@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "mem/context_state.hpp"
-#include "net/json/settings_json.hpp"
 #include "ports/xdp/bpf/calls.hpp"
 #include "ports/xdp/port.hpp"
 
@@ -75,38 +74,22 @@ bool XdpPort::send_kept(const Socket& socket, std::uint16_t queue) {
                                                socket.has_chains() ? kMaxPieces : 1, kept_memory_->marks());
 }
 
-std::string XdpPort::kept_name(std::string_view what) const {
-  return fmt::format("xdp/{}/{}", interface_.name(), what);
-}
-
 Result<bool> XdpPort::continue_after_crash() {
-  auto held = keeper_->take(kept_name(""));
-  if (!held) {
-    if (held.error().code == ErrorCode::busy) return pass_on(std::move(held));
-    return false;  // keep() says it again
-  }
+  auto held = keeper_->take(*context(), info().name);
+  if (!held) return pass_on(std::move(held));
   if (held->empty()) return false;
   FileDescriptor link;
-  for (NamedDescriptor& one : *held) {
-    stored_.push_back(one.name);
-    one.name.erase(0, kept_name("").size());
-    if (one.name == "link") link = FileDescriptor(::fcntl(one.file.get(), F_DUPFD_CLOEXEC, 0));
-  }
-  keeper_file_ = identity_of(keeper_->where());
-  auto stored = std::exchange(stored_, {});
+  const auto found = std::ranges::find(*held, "link", &NamedDescriptor::name);
+  if (found != held->end()) link = FileDescriptor(::fcntl(found->file.get(), F_DUPFD_CLOEXEC, 0));
+  auto stored = keeper_->forget();
   auto done = continue_with(*std::move(held));
-  stored_ = std::move(stored);
+  keeper_->remember(std::move(stored));
   if (done) {
     record_kept(settings());
-    const KeptMemory::Losses all = kept_memory_->losses(sockets_.size());
-    context()->log(LogLevel::warning,
-                   fmt::format("{}: continues after a crash: so far {} frames were lost in bursts that were cut, and "
-                               "the programs that crashed had taken {} and given {}",
-                               info().name, all.lost, all.received, all.sent));
+    handover::report_crash(*context(), info().name, kept_memory_->losses(sockets_.size()));
     return true;
   }
-  context()->log(LogLevel::warning, fmt::format("{}: starts anew, since what was kept cannot be continued: {}",
-                                                info().name, done.error().message()));
+  handover::report_anew(*context(), info().name, done.error());
   bpf_attr attributes{};
   attributes.link_detach.link_fd = static_cast<std::uint32_t>(link.get());
   if (is_link_to(link, interface_.index())) static_cast<void>(bpf(BPF_LINK_DETACH, attributes));
@@ -120,21 +103,9 @@ Result<void> XdpPort::continue_with(std::vector<NamedDescriptor> held) {
     return fail(ErrorCode::invalid_argument, "the program ended before all was stored", "nothing is to be done");
   const auto front = KeptMemory::map(info().name, memory->file.get());
   if (!front) return tl::unexpected<Error>(front.error());
-  auto json = (*front)->record();
-  if (!json) return pass_on(std::move(json));
-  const auto version = handover::number(*json, "version", ~std::uint64_t{0});
-  if (!version || *version != handover::kVersion) return handover::malformed("it is of another version");
-  std::vector<FileDescriptor> files;
-  (*json)["descriptors"] = Json::array();
-  for (NamedDescriptor& one : held) {
-    (*json)["descriptors"].push_back(one.name);
-    files.push_back(std::move(one.file));
-  }
-  auto record = handover::read_port(*std::move(json), std::move(files));
+  auto record = handover::read_kept((*front)->file(), std::move(held));
   if (!record) return pass_on(std::move(record));
-  const auto index = handover::number(record->details, "interface", ~std::uint32_t{0});
-  const auto network = handover::number(record->details, "network", ~std::uint64_t{0});
-  if (!index || !network || InterfaceId{*network, static_cast<unsigned>(*index)} != interface_.id())
+  if (!is_of_interface(*record))
     return fail(ErrorCode::device_removed, "the interface was removed meanwhile", "nothing is to be done");
   taken_ = std::make_shared<handover::TakenPort>();
   taken_->record = *std::move(record);
@@ -143,49 +114,23 @@ Result<void> XdpPort::continue_with(std::vector<NamedDescriptor> held) {
 }
 
 void XdpPort::record_kept(const PlacedSettings& settings) {
-  const auto offer = describe();
-  if (!offer) return kept_memory_->write_record({});
-  Json record{{"message", "port"},
-              {"version", handover::kVersion},
-              {"name", info().name},
-              {"driver", "xdp"},
-              {"settings", json::settings_json(settings)},
-              {"details", offer->details}};
-  record["details"]["slots"] = Json::array();
-  for (const PlacedRule& rule : placed_rules(settings)) record["details"]["slots"].push_back(rule.slot.value_or(0));
-  kept_memory_->write_record(record.dump(-1, ' ', false, Json::error_handler_t::replace));
+  auto offer = describe();
+  if (!offer) return kept_memory_->file().write_record({});
+  Json& slots = offer->details["slots"] = Json::array();
+  for (const PlacedRule& rule : placed_rules(settings)) slots.push_back(rule.slot.value_or(0));
+  handover::write_kept(kept_memory_->file(), info(), settings, offer->details);
 }
 
-// The memory comes last: without it a successor starts anew.
 void XdpPort::keep() {
-  if (taken_ != nullptr && !taken_->committed) return;
-  const bool is_path = keeper_->where() != handover::Keeper::kSystemd;
-  const SocketIdentity file = is_path ? identity_of(keeper_->where()) : SocketIdentity{};
-  if (file == keeper_file_ && (keep_failed_ || !stored_.empty())) return;
-  keeper_file_ = file;
+  if ((taken_ != nullptr && !taken_->committed) || !keeper_->must_store()) return;
   record_kept(settings());
-  auto offer = describe();
-  Result<void> done = offer ? Result<void>() : tl::unexpected<Error>(offer.error());
-  if (offer) {
-    auto& all = offer->descriptors;
-    const auto memory = std::ranges::find(all, std::string("memory"), &std::pair<std::string, int>::first);
-    std::rotate(all.begin(), std::next(memory), all.end());
-  }
-  stored_.clear();
-  for (std::size_t i = 0; done && i < offer->descriptors.size(); ++i) {
-    const auto& [what, descriptor] = offer->descriptors[i];
-    done = keeper_->store(kept_name(what), descriptor);
-    if (done) stored_.push_back(kept_name(what));
-  }
-  if (!done && !keep_failed_)
-    context()->log(LogLevel::warning, fmt::format("{}: is not kept: {}", info().name, done.error().message()));
-  keep_failed_ = !done;
-  if (!done) end_keeping();
+  if (auto offer = describe()) keeper_->store(*context(), info().name, std::move(offer->descriptors), "memory");
 }
 
 void XdpPort::end_keeping() noexcept {
+  if (!keeper_) return;
   if (kept_memory_ != nullptr) losses_ = kept_memory_->losses(sockets_.size());
-  for (const std::string& name : std::exchange(stored_, {})) keeper_->remove(name);
+  keeper_->end();
 }
 
 }  // namespace pollux::xdp

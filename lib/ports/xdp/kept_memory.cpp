@@ -1,16 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "ports/xdp/kept_memory.hpp"
 
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
+#include <utility>
 
 namespace pollux::xdp {
 
@@ -23,17 +16,10 @@ struct KeptMemory::State {
 };
 
 struct KeptMemory::Front {
-  static constexpr std::size_t kText = handover::kMaxMessage;
-  struct Record {
-    std::uint64_t bytes;
-    std::array<char, kText> text;
-  };
   struct alignas(64) Queue {
     std::uint32_t active;
     std::array<State, 2> states;
   };
-  std::uint32_t active;
-  std::array<Record, 2> records;
   std::array<Queue, kMaxQueues> queues;
   std::array<std::uint8_t, kMaxBuffers> marks;
 };
@@ -54,11 +40,7 @@ std::uint32_t frames_in(const FrameRing& ring, std::uint32_t first, std::uint32_
 }  // namespace
 
 Result<FileDescriptor> KeptMemory::make_file(const std::string& name, std::size_t buffers) {
-  FileDescriptor file(::memfd_create("pollux", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (file && ::ftruncate(file.get(), static_cast<off_t>(kFrontBytes + buffers * kBuffer)) == 0 &&
-      ::fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0)
-    return file;
-  return fail_errno(ErrorCode::no_memory, fmt::format("{}: cannot make memory that is kept", name), errno);
+  return handover::KeptFile::make(name, kFrontBytes + buffers * kBuffer);
 }
 
 MemoryPlace KeptMemory::place(std::size_t buffers) noexcept {
@@ -66,38 +48,16 @@ MemoryPlace KeptMemory::place(std::size_t buffers) noexcept {
 }
 
 Result<std::unique_ptr<KeptMemory>> KeptMemory::map(const std::string& name, int file) {
-  static_assert(sizeof(Front) <= kFrontBytes);
-  struct stat found {};
-  // Without that seal another process could take the pages away.
-  if ((::fcntl(file, F_GET_SEALS) & F_SEAL_SHRINK) == 0 || ::fstat(file, &found) != 0 ||
-      static_cast<std::uint64_t>(found.st_size) < kFrontBytes) {
-    return fail(ErrorCode::invalid_argument, fmt::format("{}: what was kept is not its memory", name),
-                "nothing is to be done: the port starts anew");
-  }
-  void* const mapped = ::mmap(nullptr, kFrontBytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-  if (mapped == MAP_FAILED)
-    return fail_errno(ErrorCode::no_memory, fmt::format("{}: cannot map memory that is kept", name), errno);
-  static_cast<void>(::madvise(mapped, kFrontBytes, MADV_DONTFORK));
-  return std::unique_ptr<KeptMemory>(new KeptMemory(static_cast<Front*>(mapped)));
+  static_assert(handover::KeptFile::kFirst + sizeof(Front) <= kFrontBytes);
+  auto mapped = handover::KeptFile::map(name, file, kFrontBytes);
+  if (!mapped) return pass_on(std::move(mapped));
+  return std::unique_ptr<KeptMemory>(new KeptMemory(*std::move(mapped)));
 }
 
-KeptMemory::~KeptMemory() { ::munmap(front_, kFrontBytes); }
+KeptMemory::KeptMemory(handover::KeptFile file) noexcept
+    : file_(std::move(file)), front_(reinterpret_cast<Front*>(file_.rest())) {}
 
 std::uint8_t* KeptMemory::marks() noexcept { return front_->marks.data(); }
-
-void KeptMemory::write_record(std::string_view text) noexcept {
-  const std::uint32_t next = 1 - (at(&front_->active) & 1);
-  Front::Record& record = front_->records[next];
-  record.bytes = text.size() <= record.text.size() ? text.size() : 0;
-  text.copy(record.text.data(), record.bytes);
-  __atomic_store_n(&front_->active, next, __ATOMIC_RELEASE);
-}
-
-Result<handover::Json> KeptMemory::record() const {
-  const Front::Record& record = front_->records[at(&front_->active) & 1];
-  const std::uint64_t bytes = record.bytes;  // read once
-  return handover::parse({record.text.data(), bytes <= record.text.size() ? bytes : 0});
-}
 
 KeptMemory::State KeptMemory::state(std::size_t queue) const noexcept {
   const Front::Queue& of = front_->queues[queue];

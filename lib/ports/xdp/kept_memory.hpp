@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <string_view>
 
+#include "net/handover/kept_port.hpp"
 #include "net/handover/record.hpp"
 #include "ports/xdp/rings.hpp"
 #include "ports/xdp/taken_memory.hpp"
@@ -15,10 +15,8 @@ namespace pollux::xdp {
 /// The memory of a port that outlives its program (ADR 25): a file with buffers of its own, all of one size, and in
 /// front of them what a successor needs after a crash. The buffers of a queue never change: as many are the kernel's
 /// for receiving as the port has posted, and for each one that is sent from, a byte says whether the kernel has it. All
-/// else follows from the positions of the rings, which the kernel keeps.
-///
-/// A program may end between any two instructions. So what belongs together is written beside what is in force, and one
-/// store exchanges the two.
+/// else follows from the positions of the rings, which the kernel keeps. The counts of a queue are exchanged by one
+/// store, as the record is (KeptFile).
 class KeptMemory {
  public:
   static constexpr std::uint64_t kBuffer = 4096;  // bytes: no frame crosses a page
@@ -30,24 +28,15 @@ class KeptMemory {
   [[nodiscard]] static Result<FileDescriptor> make_file(const std::string& name, std::size_t buffers);
   /// Maps what is in front of the buffers. Errors: invalid_argument (the file is no such memory), no_memory.
   [[nodiscard]] static Result<std::unique_ptr<KeptMemory>> map(const std::string& name, int file);
-  KeptMemory(const KeptMemory&) = delete;
-  KeptMemory& operator=(const KeptMemory&) = delete;
-  ~KeptMemory();
   [[nodiscard]] static MemoryPlace place(std::size_t buffers) noexcept;
 
   /// For each buffer: 1 while the kernel has it to send.
   [[nodiscard]] std::uint8_t* marks() noexcept;
 
-  /// What the port is. An empty one: a successor starts anew.
-  void write_record(std::string_view text) noexcept;
-  [[nodiscard]] Result<handover::Json> record() const;
+  [[nodiscard]] handover::KeptFile& file() noexcept { return file_; }
 
-  /// Of all programs that have crashed. Descriptors: a frame in several buffers has several.
-  struct Losses {
-    std::uint64_t lost = 0;      ///< frames of bursts that were not finished
-    std::uint64_t received = 0;  ///< the others that the programs took from the kernel
-    std::uint64_t sent = 0;      ///< that they gave to it
-  };
+  /// Received and sent are descriptors: a frame in several buffers has several.
+  using Losses = handover::CrashLosses;
   struct Buffers {
     std::uint64_t first = 0;  ///< address
     std::uint32_t count = 0;
@@ -62,10 +51,11 @@ class KeptMemory {
  private:
   struct Front;
   struct State;
-  explicit KeptMemory(Front* front) noexcept : front_(front) {}
+  explicit KeptMemory(handover::KeptFile file) noexcept;
   [[nodiscard]] State state(std::size_t queue) const noexcept;
   void commit(std::size_t queue, const State& next) noexcept;
 
+  handover::KeptFile file_;
   Front* front_;
 };
 

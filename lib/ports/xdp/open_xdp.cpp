@@ -109,8 +109,7 @@ Result<std::unique_ptr<PortDriver>> open_xdp(Context& context, std::string_view 
   if (!wants_hints) return tl::unexpected<Error>(wants_hints.error());
   const auto busy_poll = parse_busy_poll(*options, uri);
   if (!busy_poll) return tl::unexpected<Error>(busy_poll.error());
-  std::optional<handover::Keeper> keeper;
-  if (const auto where = options->get("keep")) keeper.emplace(std::string(*where));
+  const auto keeper = options->get("keep");
   if (keeper && options->get("helper")) {
     return fail(ErrorCode::not_supported, fmt::format("{}: a port of a helper is not kept", uri),
                 "leave out keep=, or run the program with the privileges itself");
@@ -132,12 +131,14 @@ Result<std::unique_ptr<PortDriver>> open_xdp(Context& context, std::string_view 
   const std::string what = fmt::format("an interface of the kernel's driver {}",
                                        interface.driver().empty() ? "(unknown)" : interface.driver());
   const MacAddress mac = interface.mac();
-  auto port = ports::make_port<XdpPort>(
-      context, uri, mac,
-      Parts{std::move(parts->interface), std::move(parts->kernel), std::move(parts->control_events),
-            std::move(parts->queue_events), memory, *mode, *std::move(rules), rule.has_value(), *force, hints,
-            *busy_poll, std::move(keeper)},
-      what);
+  std::optional<handover::KeptPort> kept;
+  if (keeper) kept.emplace(handover::Keeper(std::string(*keeper)), fmt::format("xdp/{}/", interface.name()));
+  auto port =
+      ports::make_port<XdpPort>(context, uri, mac,
+                                Parts{std::move(parts->interface), std::move(parts->kernel),
+                                      std::move(parts->control_events), std::move(parts->queue_events), memory, *mode,
+                                      *std::move(rules), rule.has_value(), *force, hints, *busy_poll, std::move(kept)},
+                                what);
   if (port) close.keep();
   return port;
 }

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/socket_file.hpp"
-#include "net/handover/keeper.hpp"
+#include "net/handover/kept_port.hpp"
 #include "net/handover/port_handover.hpp"
 #include "pollux/net/flow/flow_rule.hpp"
 #include "pollux/net/port_facts.hpp"
@@ -48,7 +48,7 @@ struct Parts {
   bool force;
   std::uint16_t hints;                     // Hint flags: those that frames get
   std::optional<std::uint32_t> busy_poll;  // microseconds
-  std::optional<handover::Keeper> keeper;
+  std::optional<handover::KeptPort> keeper;
 };
 
 /// A port on an interface of the kernel.
@@ -89,6 +89,7 @@ class XdpPort final : public ports::SoftwarePort, private PortFacts, private han
   /// At most so many mbufs for a successor to send from. Error no_memory.
   [[nodiscard]] Result<std::vector<Mbuf*>> lend(std::uint32_t most) const;
   [[nodiscard]] std::shared_ptr<handover::TakenPort> find_taken();
+  [[nodiscard]] bool is_of_interface(const handover::PortRecord& record) const;
   [[nodiscard]] Result<void> check_same(const handover::TakenPort& from) const;
   [[nodiscard]] Result<void> take_over(handover::TakenPort& from, bool crashed);
   [[nodiscard]] Result<void> take_program(handover::TakenPort& from);
@@ -108,7 +109,6 @@ class XdpPort final : public ports::SoftwarePort, private PortFacts, private han
   /// Continues what the keeper has of a program that crashed. False: a start is needed.
   [[nodiscard]] Result<bool> continue_after_crash();
   [[nodiscard]] Result<void> continue_with(std::vector<handover::NamedDescriptor> held);
-  [[nodiscard]] std::string kept_name(std::string_view what) const;
   /// What a successor reads, with the flow rules of these settings.
   void record_kept(const PlacedSettings& settings);
   /// Gives the keeper what it does not have, or another keeper now.
@@ -143,7 +143,7 @@ class XdpPort final : public ports::SoftwarePort, private PortFacts, private han
   bool force_;
   std::uint16_t hints_;
   std::optional<std::uint32_t> busy_poll_;
-  std::optional<handover::Keeper> keeper_;
+  std::optional<handover::KeptPort> keeper_;
   std::array<CapabilityEntry, 2> capabilities_{offer<PortFacts>(*this), offer<handover::PortHandover>(*this)};
   DeletionNotifier deletion_;
   std::deque<XdpRxQueue> rx_;
@@ -161,9 +161,6 @@ class XdpPort final : public ports::SoftwarePort, private PortFacts, private han
   std::shared_ptr<const TakenMemory> taken_memory_;
   std::unique_ptr<KeptMemory> kept_memory_;                // while it is started
   std::vector<std::uint64_t> kept_sizes_;                  // of each queue, buffers to receive and to send
-  std::vector<std::string> stored_;                        // names of what the keeper has
-  SocketIdentity keeper_file_;                             // of that keeper
-  bool keep_failed_ = false;                               // the last time, which was said
   KeptMemory::Losses losses_;                              // when the port was last stopped
   std::vector<std::vector<std::uint64_t>> frozen_queues_;  // as frozen_counts_, by queue
   std::vector<std::vector<Mbuf*>> lent_;                   // by transmit queue: for a successor

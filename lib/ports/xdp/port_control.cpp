@@ -50,9 +50,7 @@ void XdpPort::append_counters(std::vector<Counter>& counters) {
                                    {"xdp_tx_refused", refused}});
   if (keeper_) {
     const KeptMemory::Losses crashes = kept_memory_ != nullptr ? kept_memory_->losses(sockets_.size()) : losses_;
-    counters.insert(counters.end(), {{"lost_in_crash", crashes.lost},
-                                     {"received_before_crash", crashes.received},
-                                     {"sent_before_crash", crashes.sent}});
+    handover::append_counters(counters, crashes);
   }
   if (!rule_counters_) return;
   for (const PlacedRule& rule : placed_rules(settings())) {

@@ -60,7 +60,7 @@ Result<void> XdpPort::change_filter(const PlacedSettings* from, const PlacedSett
     const std::vector<PlacedRule> rules = placed_rules(to);
     rule_counters_->assign(rules);
     // A successor of a program that ends in between does not know which rules are in force.
-    if (kept_memory_ != nullptr) kept_memory_->write_record({});
+    if (kept_memory_ != nullptr) kept_memory_->file().write_record({});
     auto replaced = kernel_->replace(rules);
     if (kept_memory_ != nullptr) record_kept(replaced ? to : *from);
     if (!replaced) return replaced;

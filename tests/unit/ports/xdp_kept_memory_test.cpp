@@ -195,17 +195,17 @@ TEST_F(XdpKeptMemory, OtherPositionsAndAddressesAreRefused) {
 }
 
 TEST_F(XdpKeptMemory, ARecordIsThereOrNot) {
-  EXPECT_FALSE(kept_->record());
-  kept_->write_record(R"({"message":"port","a":1})");
-  kept_->write_record(R"({"message":"port","a":2})");
+  EXPECT_FALSE(kept_->file().record());
+  kept_->file().write_record(R"({"message":"port","a":1})");
+  kept_->file().write_record(R"({"message":"port","a":2})");
   map();
-  const auto record = kept_->record();
+  const auto record = kept_->file().record();
   ASSERT_TRUE(record);
   EXPECT_EQ((*record)["a"], 2);
-  kept_->write_record(std::string(handover::kMaxMessage + 1, ' '));
-  EXPECT_FALSE(kept_->record());
-  kept_->write_record({});
-  EXPECT_FALSE(kept_->record());
+  kept_->file().write_record(std::string(handover::kMaxMessage + 1, ' '));
+  EXPECT_FALSE(kept_->file().record());
+  kept_->file().write_record({});
+  EXPECT_FALSE(kept_->file().record());
 }
 
 TEST_F(XdpKeptMemory, AnotherFileIsNoSuchMemory) {
