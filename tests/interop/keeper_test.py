@@ -271,6 +271,30 @@ memory = descriptors[answer["names"].index("xdp/plxx0/memory")]
         self.assertNotEqual(rival.process.wait(timeout=SECONDS), 0)
         self.assertIn(f"process {os.getpid()} runs and has xdp/plxx0/link", rival.said())
 
+    def store(self, *names: str) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client, open("/dev/null", "rb") as file:
+            client.connect(self.path)
+            for name in names:
+                socket.send_fds(client, [f"FDSTORE=1\nFDNAME={name}\nFDPOLL=0\n".encode()], [file.fileno()])
+
+    def test_more_than_an_answer_has_is_refused_by_name(self):
+        self.store(*(f"many/{number}" for number in range(101)))
+        answer, descriptors = self.ask("FDTAKE=1\nFDNAME=many/\n")
+        self.assertEqual((answer["message"], descriptors), ("refused", []))
+        self.assertIn("'many/' is too much for an answer", answer["what"])
+        answer, descriptors = self.ask("FDTAKE=1\nFDNAME=many/1\n")
+        self.assertEqual((answer["message"], len(descriptors)), ("held", 12))
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    def test_a_full_keeper_replaces_a_name(self):
+        self.store(*(f"many/{number}" for number in range(1000)), "many/7", "one more")
+        self.assertEqual(len(self.held()), 1000)
+        self.keeper.terminate()
+        said = self.keeper.stdout.read()
+        self.assertRegex(said, "refused 'one more' of process [0-9]+: 1000 are held, the most")
+        self.assertNotIn("many/7'", said)
+
     def test_nothing_else_of_the_memory_is_kept(self):
         self.start("--rx-ring", "64", "--tx-ring", "64").crash()
         answer, descriptors = self.ask("FDTAKE=1\nFDNAME=xdp/plxx0/\n")

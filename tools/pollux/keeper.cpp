@@ -164,10 +164,12 @@ void Held::watch(pid_t process) {
 }
 
 void Held::store(const std::string& name, std::vector<FileDescriptor> files, pid_t process) {
-  if (files.size() != 1 || name.empty() || entries_.size() >= kMostHeld) {
+  const bool is_full = entries_.size() >= kMostHeld && !entries_.contains(name);
+  if (files.size() != 1 || name.empty() || is_full) {
     leave(std::move(files));
-    return say(
-        fmt::format("refused '{}' of process {}: a name and one descriptor are wanted", printable(name), process));
+    return say(fmt::format(
+        "refused '{}' of process {}: {}", printable(name), process,
+        is_full ? fmt::format("{} are held, the most", kMostHeld) : "a name and one descriptor are wanted"));
   }
   watch(process);
   Entry& entry = entries_[name];
@@ -199,7 +201,14 @@ void Held::answer(const std::string& prefix, int socket, std::optional<pid_t> ta
       if (running) json["held"].back()["runs"] = true;
     }
   }
-  if (!handover::send(socket, json, files, MSG_DONTWAIT) || !taker || files.empty()) return;
+  const auto sent = handover::send(socket, json, files, MSG_DONTWAIT);
+  if (!sent && sent.error().code == ErrorCode::not_supported) {
+    const std::string what = fmt::format("what begins with '{}' is too much for an answer", printable(prefix));
+    say("refused a process: " + what);
+    const Error why{ErrorCode::not_supported, what, "ask for a longer name, or drop some: pollux keeper drop NAME"};
+    return static_cast<void>(handover::send(socket, handover::refusal(why), {}, MSG_DONTWAIT));
+  }
+  if (!sent || !taker || files.empty()) return;
   watch(*taker);
   for (auto& [name, entry] : entries_) {
     if (name.starts_with(prefix)) entry.process = *taker;
