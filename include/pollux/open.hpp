@@ -22,7 +22,9 @@ namespace pollux {
 ///                         IOMMUFD if the kernel has it and the user may open it, else the card's IOMMU group.
 ///                         ?via=iommufd or ?via=group at the end allows only that mode. ?via=noiommu uses no IOMMU: it
 ///                         needs root and huge pages, and must be opened before memory is allocated from the Context.
-///                         The card can then access all memory of the machine, which is logged once.
+///                         The card can then access all memory of the machine, which is logged once. After '&' or '?'
+///                         keep=PATH or keep=systemd has an igb card held by a keeper there, from which the next
+///                         program continues it after a crash: docs/guide/upgrading.md.
 ///     sim:0               An in-process card. sim:0 and sim:1 are connected by a wire, as are sim:2 and sim:3, and so
 ///                         on up to sim:63. A wire may end in a file, a TAP interface or a socket instead, and delay,
 ///                         lose or reorder frames; the error for an unknown option lists all. sim:0?card=NAME creates

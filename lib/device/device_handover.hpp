@@ -22,6 +22,7 @@ struct DeviceRecord {
   std::string access;           ///< the kind of access, in the backend's words
   std::uint32_t space = 0;      ///< number of the address space, where a descriptor has several
   std::vector<IovaRange> used;  ///< addresses that are mapped for the card
+  bool ended = false;           ///< that program has ended without a word: ADR 25
   std::vector<std::pair<std::string, FileDescriptor>> files = {};
 
   /// Takes the descriptor of that name. Error invalid_argument: there is none.
@@ -51,6 +52,9 @@ class DeviceHandover {
   /// The other program has given it up: it is this program's. Its events signal this program; of its vectors none is
   /// enabled.
   [[nodiscard]] virtual Result<void> own() = 0;
+  /// The other program has ended, and the driver has made the card leave all memory alone: what that program mapped is
+  /// unmapped, and the Context's memory is mapped. The card is this program's; `own` follows.
+  [[nodiscard]] virtual Result<void> exchange_memory() = 0;
   /// The other program has it: the destructor leaves the card as it is.
   virtual void leave() noexcept = 0;
 };
@@ -60,6 +64,9 @@ class TakenDevices {
  public:
   void add(DeviceRecord record) { records_.push_back(std::move(record)); }
   void clear() noexcept { records_.clear(); }
+  void remove(std::string_view name) noexcept {
+    std::erase_if(records_, [&](const DeviceRecord& one) { return one.name == name; });
+  }
   /// nullptr: there is none of that name.
   [[nodiscard]] DeviceRecord* find(std::string_view name) noexcept {
     const auto found = std::ranges::find(records_, name, &DeviceRecord::name);

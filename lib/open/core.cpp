@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The drivers, the backend and the software ports of the core.
-#include "backends/vfio/open_vfio.hpp"
 #include "drivers/intel/e1000e/driver.hpp"
 #include "drivers/intel/igb/driver.hpp"
 #include "drivers/intel/igbvf/driver.hpp"
@@ -19,8 +18,8 @@ void register_core(Registry& registry) {
                                        drivers::igbvf::driver, drivers::igb::driver}) {
     static_cast<void>(registry.add(driver()));  // each has a name, cards and a probe
   }
-  registry.add_scheme({"vfio", "vfio:0000:01:00.0 (or only 0000:01:00.0), a card bound to vfio-pci",
-                       Scheme::OpenDevice{vfio::open_vfio}});
+  registry.add_scheme(
+      {"vfio", "vfio:0000:01:00.0 (or only 0000:01:00.0), a card bound to vfio-pci", Scheme::OpenDevice{open_card}});
   registry.add_scheme(
       {"ring", "ring:a:0 and ring:a:1 (or ring:a, connected to itself), a ring in memory", ring::open_ring});
   registry.add_scheme({"tap", "tap:NAME or tap:NAME?superframes, a TAP interface of the kernel", tap::open_tap});

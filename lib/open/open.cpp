@@ -15,6 +15,8 @@
 #include <fmt/ranges.h>
 
 #include "backends/vfio/open_vfio.hpp"
+#include "device/device_handover.hpp"
+#include "net/handover/kept_card.hpp"
 #include "net/json/settings_json.hpp"
 #include "open/registry.hpp"
 #include "pollux/pci/address.hpp"
@@ -107,7 +109,13 @@ Result<std::unique_ptr<PortDriver>> probe_driver(Context& context, std::unique_p
     return fail(ErrorCode::not_supported, fmt::format("{}: the {} is not supported", device->name(), found->card->name),
                 found->card->not_driven);
   }
-  return found->driver->probe(context, std::move(device));
+  const std::string name = device->name();
+  auto port = found->driver->probe(context, std::move(device));
+  const auto unclaimed = handover::claim(*context.state(), name);
+  if (unclaimed == nullptr || !port) return port;
+  return fail(ErrorCode::not_supported,
+              fmt::format("{}: the driver {} cannot continue after a crash", name, found->driver->name),
+              "leave out keep=; igb cards and xdp: ports can be kept");
 }
 
 std::optional<Uri> Uri::parse(std::string_view text) {
@@ -223,9 +231,38 @@ Result<std::unique_ptr<Device>> open_named_device(Context& context, const Target
 
 }  // namespace
 
+Result<std::unique_ptr<Device>> open_card(Context& context, std::string_view which) {
+  const auto uri = vfio::parse_uri(which);
+  if (!uri || uri->keeper.empty()) return vfio::open_vfio(context, which);
+  ContextState& state = *context.state();
+  const std::string name = "vfio:" + uri->address.to_string();
+  auto dropped = handover::begin_keeping(state, name, uri->keeper);
+  if (!dropped) return pass_on(std::move(dropped));
+  auto device = vfio::open_vfio(context, which);
+  const DeviceRecord* const left = taken_devices(state).find(name);
+  const bool has_crashed = left != nullptr && left->ended;  // else Takeover has it
+  if (!device && has_crashed) {
+    handover::start_anew(state, name, device.error());
+    device = vfio::open_vfio(context, which);
+    dropped = true;
+  }
+  // The keeper closes what it has dropped, which resets the card, and this program is told nothing of it.
+  const auto is_open = [&] {
+    if (device || (device.error().code != ErrorCode::group_in_use && device.error().code != ErrorCode::busy))
+      return true;
+    device = vfio::open_vfio(context, which);
+    return false;
+  };
+  constexpr Duration kLimit = std::chrono::seconds(5);
+  if (*dropped) static_cast<void>(wait_until(context.clock(), name, kLimit, is_open, std::chrono::milliseconds(20)));
+  if (has_crashed) taken_devices(state).remove(name);
+  if (!device) static_cast<void>(handover::claim(state, name));
+  return device;
+}
+
 Result<std::unique_ptr<Device>> open_device(Context& context, std::string_view uri) {
   // Check for a PCI address first, because "ab:00.0" also looks like a URI with a scheme.
-  if (is_pci_address(uri)) return vfio::open_vfio(context, uri);
+  if (is_pci_address(uri)) return open_card(context, uri);
   auto target = resolve(context.service<Registry>(), uri);
   if (!target) return pass_on(std::move(target));
   return open_named_device(context, *target);

@@ -92,6 +92,9 @@ struct WrapUri {
                                                     const std::function<bool(std::string_view text)>& is_uri);
 };
 
+/// Opens a card of VFIO's, as `vfio::open_vfio`. With "?keep=WHERE" that of a program that has crashed, if it left one.
+[[nodiscard]] Result<std::unique_ptr<Device>> open_card(Context& context, std::string_view which);
+
 /// Opens the port that `uri` names: a device with the driver that knows its card, or a software port.
 /// Errors: those of open_device, of probe_driver and of the software port.
 [[nodiscard]] Result<std::unique_ptr<PortDriver>> open_port(Context& context, std::string_view uri);

@@ -238,6 +238,7 @@ class Kept(Veths):
     def ask(self, question: str) -> tuple[dict, list[int]]:
         own, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with own, theirs, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+            own.settimeout(SECONDS)
             client.connect(self.path)
             socket.send_fds(client, [question.encode()], [theirs.fileno()])
             data, descriptors, _, _ = socket.recv_fds(own, 1 << 17, 100)

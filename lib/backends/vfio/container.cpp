@@ -51,6 +51,15 @@ class Container final : public GroupContainer {
     ranges_ = without(*std::move(ranges), used);
     return {};
   }
+  // Linux, drivers/vfio/vfio_iommu_type1.c, vfio_dma_do_unmap: from 6.0 on another process than the mapper's may.
+  [[nodiscard]] Result<void> unmap_all() override {
+    vfio_iommu_type1_dma_unmap request{};
+    request.argsz = sizeof request;
+    request.flags = VFIO_DMA_UNMAP_FLAG_ALL;
+    const int result = descriptor_.ioctl(VFIO_IOMMU_UNMAP_DMA, &request);
+    if (result >= 0) return {};
+    return fail_errno(ErrorCode::io_error, "the memory of a program that has ended cannot be unmapped", -result);
+  }
   [[nodiscard]] Result<std::vector<IovaRange>> read_usable_iova() const override {
     auto info = read_iommu_info(descriptor_);
     if (!info) return pass_on(std::move(info));

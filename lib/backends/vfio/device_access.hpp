@@ -31,6 +31,8 @@ class DeviceAccess {
   DeviceAccess& operator=(const DeviceAccess&) = delete;
   virtual ~DeviceAccess() = default;
   [[nodiscard]] virtual DmaDomain& dma_domain() = 0;
+  /// See DeviceHandover.
+  [[nodiscard]] virtual Result<void> exchange_memory() = 0;
   /// Adds to what another program needs that goes on with the device.
   virtual void describe(DeviceHandover::Offer& offer) const = 0;
 };
@@ -110,9 +112,10 @@ inline constexpr std::string_view kSpaceFile = "space";  ///< the container, or 
 
 /// Opens `device`, which is behind an IOMMU, through its IOMMU group. All devices of a Context share one container. The
 /// first device opens it and attaches it to the Context, the last one closes it. Errors: those of Container, Group and
-/// of mapping the Context's existing memory. `token`: see VfioUri.
+/// of mapping the Context's existing memory. `token`: see VfioUri. `alone`: the device has
+/// a container of its own.
 [[nodiscard]] Result<OpenedDevice> open_through_group(Context& context, const Host& host, const pci::DeviceInfo& device,
-                                                      const std::string& token);
+                                                      const std::string& token, bool alone);
 
 /// The same for a device that no IOMMU isolates, with a no-IOMMU container. Logs a warning about the risk to the
 /// Context's log, once.
@@ -125,12 +128,14 @@ inline constexpr std::string_view kSpaceFile = "space";  ///< the container, or 
 
 /// Opens `device` through its own file and an IOMMUFD. All devices of a Context share one IOMMUFD. The first device
 /// opens it and attaches it to the Context, the last one closes it. Errors: `not_supported` (no device file),
-/// `permission_denied`, `not_found`, and those of Iommufd and of mapping the Context's existing memory.
+/// `permission_denied`, `not_found`, and those of Iommufd and of mapping the Context's existing memory. `alone`: the
+/// device has an IOMMUFD of its own.
 [[nodiscard]] Result<OpenedDevice> open_through_iommufd(Context& context, const Host& host,
-                                                        const pci::DeviceInfo& device);
+                                                        const pci::DeviceInfo& device, bool alone);
 
 /// The device that another program has opened, with that program's descriptors: for access by group and without an
-/// IOMMU, and for an IOMMUFD. Memory of `context` is mapped at addresses that it does not use. Errors: invalid_argument
+/// IOMMU, and for an IOMMUFD. Memory of `context` is mapped at addresses that it does not use; if it has ended, by
+/// `exchange_memory`. Errors: invalid_argument
 /// (the record), not_supported (memory is mapped already at such addresses), and those of mapping.
 ///@{
 [[nodiscard]] Result<OpenedDevice> take_group(Context& context, const Host& host, const pci::DeviceInfo& device,
@@ -159,6 +164,8 @@ class GroupContainer : public DmaDomain {
   [[nodiscard]] virtual int descriptor() const noexcept = 0;
   /// Call once, after the first group joined.
   [[nodiscard]] virtual Result<void> set_iommu() = 0;
+  /// Unmaps all memory, whoever mapped it.
+  [[nodiscard]] virtual Result<void> unmap_all() { return {}; }
   /// Queries the IOVA ranges that all groups now in the container can use.
   [[nodiscard]] virtual Result<std::vector<IovaRange>> read_usable_iova() const = 0;
 };

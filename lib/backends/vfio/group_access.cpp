@@ -202,7 +202,9 @@ class ContainerRegistry {
       if (container_ == nullptr) {
         auto container = take_container_(host, *std::move(space), record.used);
         if (!container) return pass_on(std::move(container));
-        if (auto attached = context.attach(*container); !attached) return pass_on(std::move(attached));
+        if (!record.ended) {
+          if (auto attached = context.attach(*container); !attached) return pass_on(std::move(attached));
+        }
         container_ = *std::move(container);
         is_taken_ = true;
       }
@@ -210,6 +212,12 @@ class ContainerRegistry {
     }
     groups_.at(number).devices.insert(device.address);
     return Share{container_, *std::move(opened)};
+  }
+  /// See DeviceHandover.
+  [[nodiscard]] Result<void> exchange_memory(ContextState& context) {
+    const std::lock_guard lock(mutex_);
+    auto unmapped = container_->unmap_all();
+    return unmapped ? context.attach(container_) : unmapped;
   }
   /// The descriptor of a group that is open.
   [[nodiscard]] int group_file(std::uint32_t number) {
@@ -282,10 +290,10 @@ class ContainerRegistry {
 
 class GroupAccess final : public DeviceAccess {
  public:
-  GroupAccess(std::shared_ptr<ContextState> context, ContainerRegistry& registry,
+  GroupAccess(std::shared_ptr<ContextState> context, std::shared_ptr<ContainerRegistry> registry,
               std::shared_ptr<GroupContainer> container, std::uint32_t group, pci::Address device)
       : context_(std::move(context)),
-        registry_(&registry),
+        registry_(std::move(registry)),
         container_(std::move(container)),
         group_(group),
         device_(device) {}
@@ -296,6 +304,7 @@ class GroupAccess final : public DeviceAccess {
     registry_->release(*context_, group_, device_);
   }
   DmaDomain& dma_domain() override { return *container_; }
+  Result<void> exchange_memory() override { return registry_->exchange_memory(*context_); }
   void describe(DeviceHandover::Offer& offer) const override {
     offer.access = container_->is_iommu() ? kGroupAccess : kNoIommuAccess;
     offer.descriptors.emplace_back(kGroupFile, registry_->group_file(group_));
@@ -303,8 +312,8 @@ class GroupAccess final : public DeviceAccess {
   }
 
  private:
-  std::shared_ptr<ContextState> context_;  // keeps `registry_` alive
-  ContainerRegistry* registry_;
+  std::shared_ptr<ContextState> context_;
+  std::shared_ptr<ContainerRegistry> registry_;
   std::shared_ptr<GroupContainer> container_;
   std::uint32_t group_;
   pci::Address device_;
@@ -319,12 +328,19 @@ struct NoIommuRegistry : ContainerRegistry {
   std::atomic<bool> warned{false};
 };
 
-Result<OpenedDevice> as_opened(Context& context, ContainerRegistry& registry, const pci::DeviceInfo& device,
-                               Result<ContainerRegistry::Share> share) {
+/// The registry of a Context's devices, or one for a device alone.
+template <class Registry>
+std::shared_ptr<Registry> registry_of(Context& context, bool alone) {
+  if (alone) return std::make_shared<Registry>();
+  return {context.state(), &context.service<Registry>()};
+}
+
+Result<OpenedDevice> as_opened(Context& context, const std::shared_ptr<ContainerRegistry>& registry,
+                               const pci::DeviceInfo& device, Result<ContainerRegistry::Share> share) {
   if (!share) return pass_on(std::move(share));
   Undo release([&] {
     share->container.reset();  // the registry is the last owner
-    registry.release(*context.state(), *device.iommu_group, device.address);
+    registry->release(*context.state(), *device.iommu_group, device.address);
   });
   auto access = std::make_unique<GroupAccess>(context.state(), registry, std::move(share->container),
                                               *device.iommu_group, device.address);
@@ -332,30 +348,33 @@ Result<OpenedDevice> as_opened(Context& context, ContainerRegistry& registry, co
   return OpenedDevice{std::move(access), std::move(share->device)};
 }
 
-Result<OpenedDevice> open_group(Context& context, ContainerRegistry& registry, const Host& host,
+Result<OpenedDevice> open_group(Context& context, const std::shared_ptr<ContainerRegistry>& registry, const Host& host,
                                 const pci::DeviceInfo& device, const std::string& token) {
-  return as_opened(context, registry, device, registry.acquire(*context.state(), host, device, token));
+  return as_opened(context, registry, device, registry->acquire(*context.state(), host, device, token));
 }
 
 }  // namespace
 
 Result<OpenedDevice> take_group(Context& context, const Host& host, const pci::DeviceInfo& device,
                                 DeviceRecord& record) {
-  ContainerRegistry& registry = record.access == kNoIommuAccess
-                                    ? static_cast<ContainerRegistry&>(context.service<NoIommuRegistry>())
-                                    : context.service<TypeOneRegistry>();
-  return as_opened(context, registry, device, registry.take(*context.state(), host, device, record));
+  std::shared_ptr<ContainerRegistry> registry;
+  if (record.access == kNoIommuAccess) {
+    registry = registry_of<NoIommuRegistry>(context, record.ended);
+  } else {
+    registry = registry_of<TypeOneRegistry>(context, record.ended);
+  }
+  return as_opened(context, registry, device, registry->take(*context.state(), host, device, record));
 }
 
 Result<OpenedDevice> open_through_group(Context& context, const Host& host, const pci::DeviceInfo& device,
-                                        const std::string& token) {
-  return open_group(context, context.service<TypeOneRegistry>(), host, device, token);
+                                        const std::string& token, bool alone) {
+  return open_group(context, registry_of<TypeOneRegistry>(context, alone), host, device, token);
 }
 
 Result<OpenedDevice> open_without_iommu(Context& context, const Host& host, const pci::DeviceInfo& device) {
-  auto& registry = context.service<NoIommuRegistry>();
+  const auto registry = registry_of<NoIommuRegistry>(context, false);
   auto opened = open_group(context, registry, host, device, {});
-  if (opened && !registry.warned.exchange(true)) {
+  if (opened && !registry->warned.exchange(true)) {
     context.log(LogLevel::warning,
                 fmt::format("{} is used without an IOMMU: the card, or a bug in the program that gives it addresses, "
                             "can read and overwrite any memory of this machine, the kernel's included; the kernel is "

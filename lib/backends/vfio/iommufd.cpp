@@ -156,6 +156,15 @@ class Iommufd final : public DmaDomain {
     pinned_ += segment.size;
     return {};
   }
+  /// Unmaps all memory, whoever mapped it.
+  [[nodiscard]] Result<void> unmap_all() {
+    uapi::IoasUnmap request;
+    request.ioas = ioas_;
+    request.length = ~std::uint64_t{0};
+    const int result = descriptor_.ioctl(uapi::kIoasUnmap, &request);
+    if (result >= 0 || result == -ENOENT) return {};  // nothing is mapped
+    return fail_errno(ErrorCode::io_error, "the memory of a program that has ended cannot be unmapped", -result);
+  }
   [[nodiscard]] Result<void> unmap(const DmaSegment& segment) override {
     uapi::IoasUnmap request;
     request.ioas = ioas_;
@@ -253,12 +262,20 @@ class IommufdRegistry {
       auto ranges = iommufd->read_usable_iova();
       if (!ranges) return pass_on(std::move(ranges));
       iommufd->set_usable_iova(without(*std::move(ranges), record.used));
-      if (auto attached = context.attach(iommufd); !attached) return pass_on(std::move(attached));
+      if (!record.ended) {
+        if (auto attached = context.attach(iommufd); !attached) return pass_on(std::move(attached));
+      }
       is_taken_ = true;
     }
     iommufd_ = std::move(iommufd);
     ++devices_;
     return Share{iommufd_, nullptr, *std::move(opened)};
+  }
+  /// See DeviceHandover.
+  [[nodiscard]] Result<void> exchange_memory(ContextState& context) {
+    const std::lock_guard lock(mutex_);
+    auto unmapped = iommufd_->unmap_all();
+    return unmapped ? context.attach(iommufd_) : unmapped;
   }
   /// Call once for each `acquire` and `take`, after the device's descriptor was closed.
   void release(ContextState& context, const std::shared_ptr<DmaDomain>& narrowed) {
@@ -279,10 +296,10 @@ class IommufdRegistry {
 
 class IommufdAccess final : public DeviceAccess {
  public:
-  IommufdAccess(std::shared_ptr<ContextState> context, IommufdRegistry& registry, std::shared_ptr<Iommufd> iommufd,
-                std::shared_ptr<DmaDomain> narrowed)
+  IommufdAccess(std::shared_ptr<ContextState> context, std::shared_ptr<IommufdRegistry> registry,
+                std::shared_ptr<Iommufd> iommufd, std::shared_ptr<DmaDomain> narrowed)
       : context_(std::move(context)),
-        registry_(&registry),
+        registry_(std::move(registry)),
         iommufd_(std::move(iommufd)),
         narrowed_(std::move(narrowed)) {}
   ~IommufdAccess() override {
@@ -290,6 +307,7 @@ class IommufdAccess final : public DeviceAccess {
     registry_->release(*context_, narrowed_);
   }
   DmaDomain& dma_domain() override { return *iommufd_; }
+  Result<void> exchange_memory() override { return registry_->exchange_memory(*context_); }
   void describe(DeviceHandover::Offer& offer) const override {
     offer.access = kIommufdAccess;
     offer.space = iommufd_->space();
@@ -297,8 +315,8 @@ class IommufdAccess final : public DeviceAccess {
   }
 
  private:
-  std::shared_ptr<ContextState> context_;  // keeps `registry_` alive
-  IommufdRegistry* registry_;
+  std::shared_ptr<ContextState> context_;
+  std::shared_ptr<IommufdRegistry> registry_;
   std::shared_ptr<Iommufd> iommufd_;
   std::shared_ptr<DmaDomain> narrowed_;
 };
@@ -316,7 +334,14 @@ std::optional<std::filesystem::path> device_node(const Host& host, const pci::De
 
 namespace {
 
-Result<OpenedDevice> as_opened(Context& context, IommufdRegistry& registry, Result<IommufdRegistry::Share> share) {
+/// The registry of a Context's devices, or one for a device alone.
+std::shared_ptr<IommufdRegistry> registry_of(Context& context, bool alone) {
+  if (alone) return std::make_shared<IommufdRegistry>();
+  return {context.state(), &context.service<IommufdRegistry>()};
+}
+
+Result<OpenedDevice> as_opened(Context& context, const std::shared_ptr<IommufdRegistry>& registry,
+                               Result<IommufdRegistry::Share> share) {
   if (!share) return pass_on(std::move(share));
   auto access =
       std::make_unique<IommufdAccess>(context.state(), registry, std::move(share->iommufd), std::move(share->narrowed));
@@ -325,15 +350,16 @@ Result<OpenedDevice> as_opened(Context& context, IommufdRegistry& registry, Resu
 
 }  // namespace
 
-Result<OpenedDevice> open_through_iommufd(Context& context, const Host& host, const pci::DeviceInfo& device) {
-  auto& registry = context.service<IommufdRegistry>();
-  return as_opened(context, registry, registry.acquire(*context.state(), host, device));
+Result<OpenedDevice> open_through_iommufd(Context& context, const Host& host, const pci::DeviceInfo& device,
+                                          bool alone) {
+  const auto registry = registry_of(context, alone);
+  return as_opened(context, registry, registry->acquire(*context.state(), host, device));
 }
 
 Result<OpenedDevice> take_iommufd(Context& context, const Host& host, const pci::DeviceInfo& /*device*/,
                                   DeviceRecord& record) {
-  auto& registry = context.service<IommufdRegistry>();
-  return as_opened(context, registry, registry.take(*context.state(), host, record));
+  const auto registry = registry_of(context, record.ended);
+  return as_opened(context, registry, registry->take(*context.state(), host, record));
 }
 
 }  // namespace pollux::vfio

@@ -112,6 +112,7 @@ Result<void> check_ready_without_iommu(const Host& host, const pci::DeviceInfo& 
 
 constexpr std::string_view kKey = "via=";
 constexpr std::string_view kTokenKey = "vf_token=";
+constexpr std::string_view kKeepKey = "keep=";
 constexpr std::array kAccessModes{std::pair<std::string_view, AccessMode>{"iommufd", AccessMode::iommufd},
                                   std::pair<std::string_view, AccessMode>{"group", AccessMode::group},
                                   std::pair<std::string_view, AccessMode>{"noiommu", AccessMode::no_iommu}};
@@ -134,6 +135,11 @@ bool set_part(VfioUri& uri, std::string_view part) {
     const auto token = part.substr(kTokenKey.size());
     if (!uri.token.empty() || !is_uuid(token)) return false;
     uri.token = token;
+    return true;
+  }
+  if (part.starts_with(kKeepKey)) {
+    if (!uri.keeper.empty() || part.size() == kKeepKey.size()) return false;
+    uri.keeper = part.substr(kKeepKey.size());
     return true;
   }
   if (!part.starts_with(kKey) || uri.mode != AccessMode::automatic) return false;
@@ -163,11 +169,18 @@ Result<VfioUri> parse_uri(std::string_view text) {
     return fail(ErrorCode::invalid_argument, fmt::format("'{}': vf_token needs the IOMMU group", text),
                 "write ?via=group&vf_token=UUID, or only ?vf_token=UUID");
   }
+  if (known && !uri.keeper.empty() && uri.mode == AccessMode::no_iommu) {
+    return fail(
+        ErrorCode::invalid_argument, fmt::format("'{}': a card without an IOMMU is not kept", text),
+        "leave out keep=: the memory of a program that ends is the kernel's again, and the card still writes it");
+  }
   if (known) return uri;
   return fail(
       ErrorCode::invalid_argument, fmt::format("'{}': unknown option '{}'", text, query),
-      fmt::format("write vfio:{0}, or vfio:{0}?via=iommufd, ?via=group or ?via=noiommu; ?vf_token=UUID gives a token",
-                  address->to_string()));
+      fmt::format(
+          "write vfio:{0}, or vfio:{0}?via=iommufd, ?via=group or ?via=noiommu; ?vf_token=UUID gives a token, and "
+          "?keep=PATH a keeper",
+          address->to_string()));
 }
 
 namespace {
@@ -175,14 +188,14 @@ namespace {
 // IOMMUFD first: kernel development continues there, it has no limit on mappings, and each device of a group is opened
 // on its own. The group is tried next, for a user who was given access to the group alone.
 Result<OpenedDevice> open_automatically(Context& context, const Host& host, const pci::DeviceInfo& device,
-                                        const std::string& token) {
-  if (!token.empty()) return open_through_group(context, host, device, token);
+                                        const std::string& token, bool alone) {
+  if (!token.empty()) return open_through_group(context, host, device, token, alone);
   const bool has_iommufd = pci::sysfs::exists(host.paths.dev / "iommu") && device_node(host, device).has_value();
-  if (!has_iommufd) return open_through_group(context, host, device, {});
-  auto opened = open_through_iommufd(context, host, device);
+  if (!has_iommufd) return open_through_group(context, host, device, {}, alone);
+  auto opened = open_through_iommufd(context, host, device, alone);
   const bool has_group = pci::sysfs::exists(group_node(host, *device.iommu_group));
   if (opened || opened.error().code != ErrorCode::permission_denied || !has_group) return opened;
-  return open_through_group(context, host, device, {});
+  return open_through_group(context, host, device, {}, alone);
 }
 
 Result<OpenedDevice> open_device(const VfioUri& uri, Context& context, const Host& host,
@@ -193,10 +206,11 @@ Result<OpenedDevice> open_device(const VfioUri& uri, Context& context, const Hos
     return open_without_iommu(context, host, device);
   }
   if (auto ready = check_ready(host, device); !ready) return pass_on(std::move(ready));
+  const bool alone = !uri.keeper.empty();
   switch (mode) {
-    case AccessMode::iommufd: return open_through_iommufd(context, host, device);
-    case AccessMode::group: return open_through_group(context, host, device, uri.token);
-    default: return open_automatically(context, host, device, uri.token);
+    case AccessMode::iommufd: return open_through_iommufd(context, host, device, alone);
+    case AccessMode::group: return open_through_group(context, host, device, uri.token, alone);
+    default: return open_automatically(context, host, device, uri.token, alone);
   }
 }
 
@@ -208,6 +222,11 @@ Result<OpenedDevice> take_device(const VfioUri& uri, Context& context, const Hos
     return fail(ErrorCode::invalid_argument,
                 fmt::format("{} is open with ?via={} in the program that hands it over", record.name, record.access),
                 "give the same option, or none");
+  }
+  if (!record.ended && !uri.keeper.empty()) {
+    return fail(ErrorCode::not_supported,
+                fmt::format("{} is not kept: it shares the memory of the program that hands it over", record.name),
+                "leave out keep=, or start after that program has ended");
   }
   if (record.access == kIommufdAccess) return take_iommufd(context, host, device, record);
   const bool has_group = device.iommu_group.has_value();

@@ -25,11 +25,13 @@ enum class AccessMode {
 struct VfioUri {
   pci::Address address;
   AccessMode mode = AccessMode::automatic;
-  std::string token = {};  ///< a UUID that a physical function and its virtual functions share; empty: none
+  std::string token = {};   ///< a UUID that a physical function and its virtual functions share; empty: none
+  std::string keeper = {};  ///< who holds the device across a crash; empty: nobody
 };
 
 /// Parses "0000:01:00.0" or "01:00.0", optionally with "?via=iommufd", "?via=group" or "?via=noiommu", and with
-/// "?vf_token=UUID"; '&' separates both. A token needs the group. Error `invalid_argument`.
+/// "?vf_token=UUID" and "?keep=WHERE"; '&' separates them. A token needs the group, what is kept an IOMMU. Error
+/// `invalid_argument`.
 [[nodiscard]] Result<VfioUri> parse_uri(std::string_view text);
 
 }  // namespace pollux::vfio
@@ -47,7 +49,8 @@ namespace pollux::vfio {
 ///                                machine's memory. Never chosen automatically; logs a warning once. Open the device
 ///                                before memory is allocated
 ///
-/// Devices of a Context with the same access mode share one container or IOMMUFD, so that memory is pinned once.
+/// Devices of a Context with the same access mode share one container or IOMMUFD, so that memory is pinned once. One
+/// with "?keep=WHERE" has its own, since a successor unmaps all that is in it.
 /// Errors: `invalid_argument`, `not_found`, `no_iommu`, `module_not_loaded`, `not_bound`, `not_supported`,
 /// `permission_denied`, `group_not_viable`, `group_in_use`, `busy`, `memlock_too_small`, `mapping_limit`,
 /// `device_removed` and others, each with a hint. After an error nothing stays open. Thread rule: any thread.

@@ -338,6 +338,10 @@ class VfioDevice final : public Device, private DeviceHandover {
     if (auto off = parts_->vectors.enable(0); !off) return off;
     return watch_events();
   }
+  [[nodiscard]] Result<void> exchange_memory() override {
+    mastering_ = true;
+    return opened_.access->exchange_memory();
+  }
   void leave() noexcept override {
     mastering_ = false;
     for (Interrupts* index : {&parts_->error, &parts_->removal, &parts_->vectors}) index->leave();

@@ -11,51 +11,15 @@
 #include <utility>
 #include <vector>
 
-#include "device/device_handover.hpp"
 #include "net/handover/port_handover.hpp"
 #include "pollux/mem/burst.hpp"
-#include "unit/igb/fixture.hpp"
+#include "unit/igb/shared_card.hpp"
 
 namespace pollux::drivers::igb {
 namespace {
 
 using handover::Json;
 using testing::HasSubstr;
-
-/// One of two programs' views of a card.
-class SharedCard final : public Device, private DeviceHandover {
- public:
-  SharedCard(std::shared_ptr<Device> card, bool is_shared) : card_(std::move(card)), is_shared_(is_shared) {}
-
-  const std::string& name() const override { return card_->name(); }
-  PciIdentity identity() const override { return card_->identity(); }
-  int numa_node() const override { return card_->numa_node(); }
-  Result<std::uint32_t> read_config(std::uint32_t offset, unsigned width) override {
-    return card_->read_config(offset, width);
-  }
-  Result<void> write_config(std::uint32_t offset, unsigned width, std::uint32_t value) override {
-    return card_->write_config(offset, width, value);
-  }
-  Result<Bar> bar(unsigned index) override { return card_->bar(index); }
-  Result<void> set_bus_master(bool enabled) override { return card_->set_bus_master(enabled); }
-  Result<void> reset() override { return card_->reset(); }
-  DmaDomain& dma_domain() override { return card_->dma_domain(); }
-  unsigned interrupt_vectors() const override { return card_->interrupt_vectors(); }
-  Result<std::span<const int>> enable_interrupts(unsigned count) override { return card_->enable_interrupts(count); }
-  DeviceHandover* handover() override { return this; }
-
- private:
-  Offer describe() const override { return {.access = "test"}; }
-  bool is_shared() const noexcept override { return is_shared_; }
-  Result<void> own() override {
-    is_shared_ = false;
-    return {};
-  }
-  void leave() noexcept override {}
-
-  std::shared_ptr<Device> card_;
-  bool is_shared_;
-};
 
 class Handover : public testing::Test {
  protected:
@@ -161,10 +125,7 @@ TEST_F(Handover, TheLinkStaysUpAndNoRegisterOfASettingIsWritten) {
   EXPECT_EQ(fixture.faults->resets, resets);
   EXPECT_TRUE(fresh->link().up);
   EXPECT_EQ(fresh->mac(), old->mac());
-  const std::array kUntouched{reg::CTRL::offset(0),  reg::CTRL_EXT::offset(0), reg::MDIC::offset(0),
-                              reg::RCTL::offset(0),  reg::TCTL::offset(0),     reg::RLPML::offset(0),
-                              reg::MRQC::offset(0),  reg::RAL::offset(0),      reg::RAH::offset(0),
-                              reg::FCRTH::offset(0), reg::RXCSUM::offset(0),   reg::RETA::offset(0)};
+  const auto kUntouched = registers_of_settings();
   for (const auto& [offset, value] : fixture.faults->writes)
     EXPECT_EQ(std::ranges::find(kUntouched, offset), kUntouched.end()) << "register " << std::hex << offset;
   EXPECT_EQ(old->state(), PortState::closed);

@@ -41,6 +41,19 @@ TEST(VfioUriTest, HasATokenForTheGroup) {
   }
 }
 
+TEST(VfioUriTest, NamesWhoKeepsTheCard) {
+  EXPECT_EQ(parse_uri("01:00.0?keep=/run/l2fwd/keeper")->keeper, "/run/l2fwd/keeper");
+  EXPECT_EQ(parse_uri("01:00.0?via=group&keep=systemd")->keeper, "systemd");
+  for (const char* text : {"01:00.0?keep=", "01:00.0?keep", "01:00.0?keep=a&keep=b"}) {
+    const auto refused = parse_uri(text);
+    ASSERT_FALSE(refused) << text;
+    EXPECT_THAT(refused.error().hint, testing::HasSubstr("?keep=PATH")) << text;
+  }
+  const auto refused = parse_uri("01:00.0?keep=/run/keeper&via=noiommu");
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().what, testing::HasSubstr("a card without an IOMMU is not kept"));
+}
+
 TEST(VfioUriTest, RejectsEverythingElseAndListsTheModes) {
   for (const char* text : {"0000:01:00.0?", "0000:01:00.0?via", "0000:01:00.0?via=", "0000:01:00.0?via=iommu",
                            "0000:01:00.0?via=group&via=group", "0000:01:00.0?Via=group", "0000:01:00.0?via=groups",

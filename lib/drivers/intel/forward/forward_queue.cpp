@@ -147,6 +147,10 @@ Result<std::unique_ptr<ForwardPath>> make_forward_path(QueuePort& in, std::uint1
         fmt::format("{}: no forward path to {}, whose card has other descriptors", in.info().name, out.info().name),
         "forward with rx_burst and tx_burst, which works between all ports");
   }
+  if (in.queues()->are_kept() || to->queues()->are_kept()) {
+    return fail(ErrorCode::not_supported, fmt::format("{}: no forward path of a port that is kept", in.info().name),
+                "open the ports without keep=, or forward with rx_burst and tx_burst");
+  }
   const auto refused = [](const PortDriver& port, const char* kind, std::uint16_t index, const char* why,
                           const char* remedy) -> Result<void> {
     return refuse(port.info().name, fmt::format("forward_path: {} queue {} {}", kind, index, why), remedy);

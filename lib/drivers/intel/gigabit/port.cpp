@@ -17,8 +17,9 @@
 namespace pollux::drivers::gigabit {
 
 GigabitPort::GigabitPort(std::shared_ptr<ContextState> context, std::unique_ptr<Device>&& device, PortInfo info,
-                         const intel::TxFormat& format, std::span<const CardCounter> counters)
-    : QueuePort(std::move(context), std::move(info), format),
+                         const intel::TxFormat& format, std::span<const CardCounter> counters,
+                         const std::shared_ptr<std::pmr::memory_resource>& memory)
+    : QueuePort(std::move(context), std::move(info), format, memory),
       device_(std::move(device)),
       statistics_(counters),
       identity_(device_->identity()) {}
@@ -198,6 +199,7 @@ Result<void> GigabitPort::attach(std::unique_ptr<Device> device) {
 
 bool GigabitPort::make_harmless() {
   if (dma_ended_ || !card().regs.bar() || card().regs.removed()) return true;
+  before_reset();
   return force_off_bus(card()).has_value();
 }
 

@@ -43,9 +43,10 @@ class GigabitPort : public intel::QueuePort,
   [[nodiscard]] Result<void> release(bool failed) final;
 
  protected:
-  /// `counters` outlives the port.
+  /// `counters` outlives the port. `memory`: see QueueSet.
   GigabitPort(std::shared_ptr<ContextState> context, std::unique_ptr<Device>&& device, PortInfo info,
-              const intel::TxFormat& format, std::span<const CardCounter> counters);
+              const intel::TxFormat& format, std::span<const CardCounter> counters,
+              const std::shared_ptr<std::pmr::memory_resource>& memory = nullptr);
 
   /// The card, which the derived class owns; not used before its constructor ends.
   [[nodiscard]] virtual GigabitCard& card() noexcept = 0;

@@ -56,6 +56,19 @@ class MissedFrames {
     running_ = false;
   }
 
+  /// For a successor after a crash, which counts on.
+  ///@{
+  using Saved = std::array<std::uint64_t, 6>;
+  [[nodiscard]] Saved saved() const noexcept {
+    return {good_before_, delivered_before_, no_descriptor_before_, no_descriptor_, stopped_, may_wait_ ? 1U : 0U};
+  }
+  void go_on(const Saved& from) noexcept {
+    begin(from[0], from[1], from[5] != 0, from[2]);
+    no_descriptor_ = from[3];
+    stopped_ = from[4];
+  }
+  ///@}
+
   /// Whether `update` could change anything.
   [[nodiscard]] bool needs_update() const noexcept { return running_ && !may_wait_; }
   /// Frames dropped because there was no descriptor.
@@ -141,9 +154,7 @@ class CardStatistics {
 
   /// `counters` outlives the object.
   explicit CardStatistics(std::span<const CardCounter> counters)
-      : counters_(counters),
-        unread_(counters.size(), false),
-        total_{.card = std::vector<std::uint64_t>(counters.size())} {}
+      : counters_(counters), unread_(counters.size(), false), own_(counters.size() + kMaxQueues), total_(own_) {}
 
   /// What the registers hold from before.
   enum class Before : std::uint8_t { discarded, counts };
@@ -153,6 +164,11 @@ class CardStatistics {
               Before before = Before::discarded);
   /// [E-RQDPC] Whether the drops of queues are cleared by a write. Call it before `attach`.
   void clear_drops_by_write(bool needed) noexcept { drops_need_write_ = needed; }
+  /// Counts in that memory from now on, which has as many words as `words`. `adopt`: with what it has, a program's that
+  /// has crashed; else with what was counted so far.
+  void count_in(std::span<std::uint64_t> memory, bool adopt);
+  [[nodiscard]] std::size_t words() const noexcept { return own_.size(); }
+
   /// Adds what the registers hold now. Adds nothing if the card was removed.
   void accumulate();
   /// Discards what the registers hold now, for example after a reset.
@@ -166,6 +182,16 @@ class CardStatistics {
   /// Receiving starts. `delivered`: frames delivered before. `may_wait`: see MissedFrames. `so_far` is called at each
   /// read of the counters until `end_receive`.
   void begin_receive(std::uint64_t delivered, bool may_wait, DeliveredFrames so_far);
+  /// For a successor after a crash, in place of begin_receive. `before`: frames that had reached the rings of the
+  /// programs before.
+  ///@{
+  struct Receiving {
+    MissedFrames::Saved missed;
+    std::uint64_t before;
+  };
+  [[nodiscard]] Receiving receiving();
+  void go_on(const Receiving& from, bool may_wait, DeliveredFrames so_far);
+  ///@}
   /// A queue starts whose frames may wait for descriptors, while the port runs.
   void frames_may_wait();
   /// Receiving has ended. Call it after the last `accumulate`.
@@ -181,16 +207,13 @@ class CardStatistics {
   void append(std::vector<Counter>& counters);
 
  private:
-  struct Values {
-    std::vector<std::uint64_t> card;
-    std::array<std::uint64_t, kMaxQueues> no_descriptor{};  ///< RQDPC
-  };
-
-  [[nodiscard]] Values read() const;
+  /// Reads the registers, and adds each to its total at once if `adds`: a program may end between any two.
+  void read(bool adds);
   /// Returns false if the card was removed or detached.
   bool accumulate_locked();
   void update_locked();
   [[nodiscard]] std::uint64_t value(std::string_view name) const;
+  [[nodiscard]] std::span<std::uint64_t> dropped() const noexcept { return total_.subspan(counters_.size()); }
   [[nodiscard]] std::uint64_t counted_no_descriptor() const;
   [[nodiscard]] std::uint64_t no_descriptor() const;
 
@@ -203,7 +226,9 @@ class CardStatistics {
   std::uint32_t used_queues_ = kMaxQueues;
   bool attached_ = false;
   bool drops_need_write_ = false;
-  Values total_;
+  std::vector<std::uint64_t> own_;
+  std::span<std::uint64_t> total_;  // of each counter, then of each queue's RQDPC
+  std::uint64_t before_ = 0;        // see Receiving
   MissedFrames missed_;
   DeliveredFrames delivered_;
   std::uint64_t rx_bytes_ = 0;  // as last returned

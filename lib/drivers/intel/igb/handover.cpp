@@ -37,16 +37,24 @@ bool IgbPort::is_shared() noexcept {
   return handover != nullptr && handover->is_shared();
 }
 
-Result<handover::PortHandover::Offer> IgbPort::describe() {
-  const Json own = json::settings_json(settings());
+Result<void> IgbPort::check_states(const Settings& settings, const char* what) const {
+  const Json own = json::settings_json(settings);
   const Json initial = json::settings_json(Settings{});
   for (const char* const name : kKeptInside) {
     if (own.at(name) == initial.at(name)) continue;
-    return fail(
-        ErrorCode::not_supported,
-        fmt::format("{}: cannot be handed over: '{}' is set, and the driver has a part of it", card_.name, name),
-        kRestart);
+    return fail(ErrorCode::not_supported,
+                fmt::format("{}: cannot be {}: '{}' is set, and the driver has a part of it", card_.name, what, name),
+                kRestart);
   }
+  return {};
+}
+
+Result<handover::PortHandover::Offer> IgbPort::describe() {
+  if (kept_.card != nullptr) {
+    return fail(ErrorCode::not_supported, fmt::format("{}: cannot be handed over: it is kept", card_.name),
+                "end this program, then start the new one; or open the port without keep=");
+  }
+  if (auto can = check_states(settings(), "handed over"); !can) return pass_on(std::move(can));
   for (std::uint32_t queue = 0; queue < std::max(config().rx_queues(), config().tx_queues()); ++queue) {
     if ((queue < config().rx_queues() && queues()->rx(queue)->is_borrowed()) ||
         (queue < config().tx_queues() && queues()->tx(queue)->is_borrowed())) {
@@ -54,6 +62,10 @@ Result<handover::PortHandover::Offer> IgbPort::describe() {
                   fmt::format("{}: cannot be handed over: a forward path has queue {}", card_.name, queue), kRestart);
     }
   }
+  return offer_card();
+}
+
+handover::PortHandover::Offer IgbPort::offer_card() {
   const MacAddress mac = permanent_mac();
   Offer offer;
   offer.details = {{"queues", 0U}, {kMac, std::vector<std::uint64_t>(mac.begin(), mac.end())}};
@@ -121,7 +133,11 @@ Result<void> IgbPort::share_card() {
                 fmt::format("{}: another driver has the card in the program that hands it over", card_.name),
                 "end that program, then start this one");
   }
-  const auto mac = handover::numbers(from->record.details, kMac, MacAddress().size(), 0xFF);
+  return use_card_of(from->record);
+}
+
+Result<void> IgbPort::use_card_of(const handover::PortRecord& record) {
+  const auto mac = handover::numbers(record.details, kMac, MacAddress().size(), 0xFF);
   if (!mac) return tl::unexpected<Error>(mac.error());
   if (mac->size() != MacAddress().size()) return handover::malformed("the card has no address");
   auto bar = device_->bar(reg::kRegisterBar);
@@ -135,9 +151,8 @@ Result<void> IgbPort::share_card() {
 }
 
 // What differs is not written: a change of a running port is a step of its own.
-Result<void> IgbPort::take_over(const std::shared_ptr<handover::TakenPort>& from) {
+Result<void> IgbPort::check_same(const Json& theirs) const {
   const Json own = json::settings_json(settings());
-  const Json& theirs = from->record.settings;
   const auto differs = [this](std::string_view what) {
     return fail(ErrorCode::invalid_argument,
                 fmt::format("{}: {} from the program that hands it over", card_.name, what),
@@ -153,6 +168,11 @@ Result<void> IgbPort::take_over(const std::shared_ptr<handover::TakenPort>& from
       return differs(fmt::format("the setting '{}' differs", name));
   }
   if (theirs.size() != own.size()) return differs("it knows other settings, as it differs in version,");
+  return {};
+}
+
+Result<void> IgbPort::take_over(const std::shared_ptr<handover::TakenPort>& from) {
+  if (auto same = check_same(from->record.settings); !same) return same;
   if (auto frozen = handover::inheritance(*context()).freeze(); !frozen) return frozen;
   follow_settings(settings());
   from->started = true;
@@ -167,6 +187,10 @@ Result<void> IgbPort::continue_card() {
   has_card_ = true;
   attach_to_counters(gigabit::CardStatistics::Before::counts);
   begin_receive();
+  return start_queues();
+}
+
+Result<void> IgbPort::start_queues() {
   dma_ended_ = false;
   for (std::uint16_t queue = 0; queue < config().tx_queues(); ++queue) {
     if (auto started = start_queue({QueueDirection::transmit, queue}); !started) return started;

@@ -46,8 +46,10 @@ PortInfo port_info(Device& device, const hw::igb::CardTraits& card, std::uint16_
 }  // namespace
 
 IgbPort::IgbPort(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device,
-                 const hw::igb::CardTraits& traits, std::uint16_t index)
-    : GigabitPort(context, std::move(device), port_info(*device, traits, index), intel::kAdvancedTx, kCardCounters),
+                 const hw::igb::CardTraits& traits, std::uint16_t index, KeptParts kept)
+    : GigabitPort(context, std::move(device), port_info(*device, traits, index), intel::kAdvancedTx, kCardCounters,
+                  intel::KeptQueues::memory(kept.queues)),
+      kept_(std::move(kept)),
       card_{{{.regs = {}, .context = std::move(context), .name = device_->name()}, family_of(traits), device_.get()},
             &traits} {
   queues()->allow_sleeping(device_->interrupt_vectors());
@@ -55,8 +57,9 @@ IgbPort::IgbPort(std::shared_ptr<ContextState> context, std::unique_ptr<Device> 
 
 Result<std::unique_ptr<PortDriver>> IgbPort::open(const std::shared_ptr<ContextState>& context,
                                                   const hw::igb::CardTraits& traits, std::unique_ptr<Device> device) {
+  KeptParts kept = device->handover() != nullptr ? KeptParts(handover::claim(*context, device->name())) : KeptParts();
   const auto make = [&](std::uint16_t index) {
-    return std::unique_ptr<IgbPort>(new IgbPort(context, std::move(device), traits, index));
+    return std::unique_ptr<IgbPort>(new IgbPort(context, std::move(device), traits, index, std::move(kept)));
   };
   return new_port(*context, device->name(), make, [](IgbPort& port) {
     auto up = port.bring_up();
@@ -78,7 +81,11 @@ intel::QueueRegisters IgbPort::queue_window() const {
 }
 
 Result<void> IgbPort::bring_up() {
-  if (auto taken = is_shared() ? share_card() : take_card(); !taken) return taken;
+  if (kept_.card != nullptr && kept_.card->record) {
+    if (auto recovered = recover_card(); !recovered) return recovered;
+  } else if (auto taken = is_shared() ? share_card() : take_card(); !taken) {
+    return taken;
+  }
   list_capabilities();
   exchange_registers(queue_window());
   return flush_registers(card_);
@@ -94,6 +101,11 @@ bool IgbPort::is_same_card(const PciIdentity& other) const noexcept {
 // igb_reset, then igb_configure. The link is started first, since it takes longest.
 Result<void> IgbPort::start() {
   if (const auto from = find_taken(); from != nullptr) return take_over(from);
+  if (kept_.card != nullptr) {
+    const auto continued = continue_after_crash();
+    if (!continued) return tl::unexpected<Error>(continued.error());
+    if (*continued) return {};
+  }
   statistics_.accumulate();
   clock_.suspend();
   if (auto reset = reset_card(card_); !reset) return reset;
@@ -116,29 +128,40 @@ Result<void> IgbPort::start() {
   if (auto receive = wait_receive(card_, config()); !receive) return receive;
   if (auto armed = arm_rx_rings(card_, *queues(), config().rx_queues()); !armed) return armed;
   functions_.announce();
-  return flush_registers(card_);
+  if (auto flushed = flush_registers(card_); !flushed) return flushed;
+  if (kept_.card != nullptr) begin_keeping();
+  return {};
 }
 
 // The frames of virtual functions are among those that the card counts, and not among those delivered to the port.
-void IgbPort::begin_receive() {
+void IgbPort::begin_receive(const gigabit::CardStatistics::Receiving* before) {
   statistics_.use_queues(card_.first_queue, functions_.enabled() ? 1 : card_.traits->queues);
   if (functions_.enabled()) return;
-  statistics_.begin_receive(queues()->taken(), frames_may_wait(config()),
-                            [this] { return queues()->delivered(queue_registers(), card_.clock()); });
+  const bool may_wait = frames_may_wait(config());
+  const auto so_far = [this] { return queues()->delivered(queue_registers(), card_.clock()); };
+  if (before != nullptr) return statistics_.go_on(*before, may_wait, so_far);
+  statistics_.begin_receive(queues()->taken(), may_wait, so_far);
 }
 
 Result<void> IgbPort::halt_queue(QueueId queue) {
+  if (kept_.is_running) kept_.card->memory.write_record({});
   return intel::halt_queue(card_, queue, *queues(), card_.regs.read<reg::STATUS>().has(reg::STATUS::LU));
 }
 
 Result<void> IgbPort::start_queue(QueueId queue) {
   if (queue.receives() && !config().rx[queue.index].drops) statistics_.frames_may_wait();
   write_split_types(card_, config());
-  return intel::start_queue(card_, queue, *queues(), rings(), config());
+  auto started = intel::start_queue(card_, queue, *queues(), rings(), config());
+  if (started && kept_.is_running) {
+    kept_.queues->set_started(queue, *queues(), true);
+    record_kept(settings());
+  }
+  return started;
 }
 
 Result<void> IgbPort::halt() {
   if (has_card_) functions_.stop();
+  end_keeping();
   return GigabitPort::halt();
 }
 

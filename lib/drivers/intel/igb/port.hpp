@@ -18,7 +18,9 @@
 #include "drivers/intel/igb/functions.hpp"
 #include "drivers/intel/igb/queue_setup.hpp"
 #include "drivers/intel/igb/statistics.hpp"
+#include "drivers/intel/queue/kept_queues.hpp"
 #include "drivers/intel/queue/queue_port.hpp"
+#include "net/handover/kept_card.hpp"
 #include "net/handover/port_handover.hpp"
 #include "pollux/device/device.hpp"
 #include "pollux/net/port_driver.hpp"
@@ -54,8 +56,21 @@ class IgbPort final : public gigabit::GigabitPort, private RegisterDump, private
   [[nodiscard]] std::span<const CapabilityEntry> capabilities() const noexcept override { return capabilities_; }
 
  private:
+  /// What a port with a keeper has.
+  struct KeptParts {
+    KeptParts() = default;
+    explicit KeptParts(std::shared_ptr<handover::KeptCard> of);
+
+    std::shared_ptr<handover::KeptCard> card;  ///< null: there is none
+    unsigned area = 0;                         ///< where `queues` are
+    std::shared_ptr<intel::KeptQueues> queues;
+    handover::CrashLosses losses;
+    std::optional<gigabit::CardStatistics::Receiving> left;  ///< by a program that has crashed, until the start
+    bool is_running = false;                                 ///< a successor can continue
+  };
+
   IgbPort(std::shared_ptr<ContextState> context, std::unique_ptr<Device> device, const hw::igb::CardTraits& traits,
-          std::uint16_t index);
+          std::uint16_t index, KeptParts kept);
 
   [[nodiscard]] Duration longest_request() const override;
   [[nodiscard]] intel::CountedFrames counted_frames() override;
@@ -68,7 +83,10 @@ class IgbPort final : public gigabit::GigabitPort, private RegisterDump, private
   [[nodiscard]] Result<void> bring_up() override;
   [[nodiscard]] Result<void> attached() override;
   [[nodiscard]] Result<void> reset() override { return reset_card(card_); }
-  void before_reset() override { clock_.suspend(); }
+  void before_reset() override {
+    end_keeping();
+    clock_.suspend();
+  }
   void restore() override { packet_buffers_.restore(); }
   void announce(bool loaded) override { announce_driver(card_, loaded); }
   void mask_interrupts() override { igb::mask_interrupts(card_); }
@@ -79,8 +97,11 @@ class IgbPort final : public gigabit::GigabitPort, private RegisterDump, private
     statistics_.clear_drops_by_write(card_.traits->errata.drops_need_write);
     statistics_.attach(card_.regs, card_.traits->unread_counters, card_.traits->queues, before);
   }
-  /// The port's queues are those of the card from `first_queue` on, and it receives from now on.
-  void begin_receive();
+  /// The port's queues are those of the card from `first_queue` on, and it receives from now on; `before`: from a
+  /// program that has crashed on.
+  void begin_receive(const gigabit::CardStatistics::Receiving* before = nullptr);
+  /// The same as `apply`, for a port that may be kept.
+  [[nodiscard]] Result<void> write(const PlacedSettings* from, const PlacedSettings& to);
   /// What else than registers follows from settings that `apply` writes.
   void follow_settings(const Settings& settings);
   [[nodiscard]] std::uint32_t receive_buffer(const Settings& settings) const override {
@@ -104,9 +125,33 @@ class IgbPort final : public gigabit::GigabitPort, private RegisterDump, private
   [[nodiscard]] std::shared_ptr<handover::TakenPort> find_taken() const;
   /// In place of `take_card`.
   [[nodiscard]] Result<void> share_card();
+  /// The registers and the address of the card of another program's port.
+  [[nodiscard]] Result<void> use_card_of(const handover::PortRecord& record);
   /// In place of a start, until the other program has given the card up, and after that.
   [[nodiscard]] Result<void> take_over(const std::shared_ptr<handover::TakenPort>& from);
   [[nodiscard]] Result<void> continue_card();
+  /// Gives each queue its ring, and takes the vectors.
+  [[nodiscard]] Result<void> start_queues();
+  [[nodiscard]] Offer offer_card();
+  /// Error not_supported: another program cannot continue with these settings. `what`: "handed over" or "kept".
+  [[nodiscard]] Result<void> check_states(const Settings& settings, const char* what) const;
+  /// Error invalid_argument: that program has other settings.
+  [[nodiscard]] Result<void> check_same(const handover::Json& theirs) const;
+
+  // With a keeper: kept.cpp.
+  /// In place of `take_card`, after a crash: the card leaves all memory alone, and what its queues have lost is known.
+  [[nodiscard]] Result<void> recover_card();
+  [[nodiscard]] Result<void> count_losses(const handover::Json& details);
+  [[nodiscard]] Result<void> halt_left_queues();
+  /// Continues what `recover_card` has found. False: a start is needed.
+  [[nodiscard]] Result<bool> continue_after_crash();
+  [[nodiscard]] Result<void> check_kept(const Settings& settings) const;
+  /// After a start: a successor can continue from now on.
+  void begin_keeping();
+  void start_kept_queues(bool started);
+  void record_kept(const PlacedSettings& settings);
+  void store_kept();
+  void end_keeping() noexcept;
 
   [[nodiscard]] Result<void> expect_open() const;
   /// [I-TXVLAN] Whether the card inserts the tags of frames.
@@ -124,6 +169,7 @@ class IgbPort final : public gigabit::GigabitPort, private RegisterDump, private
   /// The card's registers of the port's queues: those behind the queues of virtual functions.
   [[nodiscard]] intel::QueueRegisters queue_window() const;
 
+  KeptParts kept_;
   std::vector<CapabilityEntry> capabilities_;
   IgbCard card_;
   gigabit::Leds leds_{card_};

@@ -42,6 +42,7 @@ void IgbPort::list_capabilities() {
 void IgbPort::append_counters(std::vector<Counter>& counters) {
   GigabitPort::append_counters(counters);
   stamps_.append_counters(counters);
+  if (kept_.card != nullptr) handover::append_counters(counters, kept_.losses);
 }
 
 Result<Duration> IgbPort::service() {
@@ -57,6 +58,7 @@ Result<Duration> IgbPort::service() {
   statistics_.accumulate();
   clock_.follow();
   stamps_.release_unread();
+  if (kept_.is_running) store_kept();
   const auto* const interrupts = queues()->interrupts();
   const bool must_poll = running() && functions_.enabled() && (interrupts == nullptr || !interrupts->has_other());
   return must_poll ? kMailboxInterval : gigabit::CardStatistics::kUpdateInterval;

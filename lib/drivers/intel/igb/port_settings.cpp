@@ -156,8 +156,17 @@ void IgbPort::follow_settings(const Settings& settings) {
   queues()->set_rx_format(rx_format(settings));
 }
 
-// What concerns the card of a stopped port, too, is first. RCTL is the last: it lets the card receive.
+// A successor of a program that ends in between does not know which settings are in force.
 Result<void> IgbPort::apply(const PlacedSettings* from, const PlacedSettings& to) {
+  if (from == nullptr || !kept_.is_running) return write(from, to);
+  kept_.card->memory.write_record({});
+  auto done = write(from, to);
+  record_kept(done ? to : *from);
+  return done;
+}
+
+// What concerns the card of a stopped port, too, is first. RCTL is the last: it lets the card receive.
+Result<void> IgbPort::write(const PlacedSettings* from, const PlacedSettings& to) {
   const auto changed = [&](auto... setting) { return from == nullptr || ((from->*setting != to.*setting) || ...); };
   if (!has_card_) return {};
   if (changed(&Settings::led)) {

@@ -87,9 +87,10 @@ PortInfo describe_port(const Device& device, std::string_view driver, std::strin
           .packet_types = kPacketTypes};
 }
 
-QueuePort::QueuePort(std::shared_ptr<ContextState> context, PortInfo info, const TxFormat& format)
+QueuePort::QueuePort(std::shared_ptr<ContextState> context, PortInfo info, const TxFormat& format,
+                     const std::shared_ptr<std::pmr::memory_resource>& memory)
     : QueuedPort(std::move(context), std::move(info), {.rx = kRxDrops, .tx = kTxDrops}),
-      queues_(std::make_shared<QueueSet>(this->info().limits, this->info().offloads, format)) {
+      queues_(std::make_shared<QueueSet>(this->info().limits, this->info().offloads, format, memory)) {
   queues_->for_each_rx([this](IntelRxQueue& queue) { add(queue); });
   queues_->for_each_tx([this](IntelTxQueue& queue) { add(queue); });
 }

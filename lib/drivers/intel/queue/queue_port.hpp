@@ -48,7 +48,9 @@ class QueuePort : public QueuedPort, private Interrupts, private TransmitWatch, 
   [[nodiscard]] const std::shared_ptr<QueueSet>& queues() const noexcept { return queues_; }
 
  protected:
-  QueuePort(std::shared_ptr<ContextState> context, PortInfo info, const TxFormat& format = kAdvancedTx);
+  /// `memory`: see QueueSet.
+  QueuePort(std::shared_ptr<ContextState> context, PortInfo info, const TxFormat& format = kAdvancedTx,
+            const std::shared_ptr<std::pmr::memory_resource>& memory = nullptr);
 
   /// Call it before `configure`.
   void use_registers(const QueueRegisters& registers) noexcept { registers_ = registers; }

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <memory_resource>
 #include <optional>
 #include <vector>
 
@@ -37,9 +38,12 @@ struct QueueRegisters {
 /// Thread rule: the port's control thread, except `taken` and `delivered`, which any may call.
 class QueueSet {
  public:
-  QueueSet(const PortLimits& limits, const OffloadLimits& offloads, const TxFormat& format = kAdvancedTx)
-      : rx_(limits.max_rx_queues),
-        tx_(limits.max_tx_queues),
+  /// `memory`: that the queues are in; null: any.
+  QueueSet(const PortLimits& limits, const OffloadLimits& offloads, const TxFormat& format = kAdvancedTx,
+           const std::shared_ptr<std::pmr::memory_resource>& memory = nullptr)
+      : memory_(memory),
+        rx_(limits.max_rx_queues, memory ? memory.get() : std::pmr::get_default_resource()),
+        tx_(limits.max_tx_queues, memory ? memory.get() : std::pmr::get_default_resource()),
         max_frame_(frame_bytes(limits.max_mtu)),
         segments_tunnels_(offloads.segments_tunnels),
         offloads_(offloads.tx_flags),
@@ -86,6 +90,9 @@ class QueueSet {
   /// Whether the card has advanced descriptors, which forward paths write.
   [[nodiscard]] bool has_advanced_descriptors() const noexcept { return &format_ == &kAdvancedTx; }
 
+  /// Whether they are in memory that outlives the program.
+  [[nodiscard]] bool are_kept() const noexcept { return memory_ != nullptr; }
+
   /// Fills all receive rings with buffers and empties all transmit rings. On error no_memory it takes no buffer.
   [[nodiscard]] Result<void> fill();
   /// The format of received frames' metadata, for all receive queues (IntelRxQueue::set_format). Needs them closed.
@@ -123,8 +130,9 @@ class QueueSet {
                                                        Clock& clock) const;
 
   std::optional<QueueInterrupts> interrupts_;
-  std::vector<IntelRxQueue> rx_;
-  std::vector<IntelTxQueue> tx_;
+  std::shared_ptr<std::pmr::memory_resource> memory_;
+  std::pmr::vector<IntelRxQueue> rx_;
+  std::pmr::vector<IntelTxQueue> tx_;
   std::vector<IntelTxQueue*> paused_;
   std::vector<IntelRxQueue*> paused_rx_;
   std::uint32_t max_frame_;  // longest frame to send, in bytes: the card's limit. The MTU limits received frames only.
