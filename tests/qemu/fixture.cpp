@@ -63,8 +63,11 @@ QemuFixture::~QemuFixture() {
   for (const std::string& line : log) ADD_FAILURE() << "log: " << line;
 }
 
+// A machine that does much else at the same time may leave QEMU without the processor for longer than by default.
 QemuPort QemuFixture::open(const std::string& which) {
-  auto device = must(qtest::open_qtest(context, which));
+  const bool is_told = which.find("timeout=") != std::string::npos;
+  const char* const separator = which.find('?') == std::string::npos ? "?" : ",";
+  auto device = must(qtest::open_qtest(context, is_told ? which : which + separator + "timeout=20000"));
   const pid_t pid = static_cast<qtest::QtestDevice&>(*device).machine().pid();
   return {must(pollux::open_unconfigured(context, std::move(device))), pid};
 }
