@@ -20,7 +20,7 @@ from collections.abc import Callable
 from telemetry_client import Program
 
 POLLUX = sys.argv.pop()
-TIME = 30.0  # seconds of an attack
+TIME = 120.0  # seconds of an attack, which is ended after the scrapes
 SCRAPES = 12  # that end meanwhile, on however slow a machine
 KEPT = 2 * (128 << 10)  # bytes of an answer that the kernel keeps
 FILES, IDLE = 64, 3.0  # open files that an exporter may have, and seconds of its idle clients
