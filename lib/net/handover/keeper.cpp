@@ -21,7 +21,10 @@
 namespace pollux::handover {
 namespace {
 
-constexpr timeval kLimit{.tv_sec = 2, .tv_usec = 0};
+/// For a message to be taken; a port tells a keeper from its service.
+constexpr timeval kSendLimit{.tv_sec = 2, .tv_usec = 0};
+/// For an answer at the start: without it the port starts anew, which costs the link, so a busy machine has time.
+constexpr timeval kTakeLimit{.tv_sec = 10, .tv_usec = 0};
 
 const char* variable(const char* name) noexcept {
   const char* const value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody changes the environment
@@ -69,7 +72,7 @@ std::vector<NamedDescriptor> passed_by_systemd(const std::string& prefix) {
 
 Result<void> Keeper::tell(const std::string& text, std::span<const int> descriptors) const {
   const FileDescriptor socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  static_cast<void>(::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &kLimit, sizeof kLimit));
+  static_cast<void>(::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &kSendLimit, sizeof kSendLimit));
   uid_t owner = 0;
   int error = !socket              ? errno
               : where_ == kSystemd ? connect_to_systemd(socket.get(), variable("NOTIFY_SOCKET"))
@@ -98,7 +101,7 @@ Result<Message> Keeper::ask(const std::string& question) const {
     const FileDescriptor theirs(ends[1]);
     if (auto told = tell(question, {&ends[1], 1}); !told) return pass_on(std::move(told));
   }
-  static_cast<void>(::setsockopt(own.get(), SOL_SOCKET, SO_RCVTIMEO, &kLimit, sizeof kLimit));
+  static_cast<void>(::setsockopt(own.get(), SOL_SOCKET, SO_RCVTIMEO, &kTakeLimit, sizeof kTakeLimit));
   return receive(own.get(), "held");
 }
 
