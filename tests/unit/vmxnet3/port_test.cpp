@@ -83,6 +83,15 @@ TEST(Vmxnet3Port, TheFilterPassesTheVlansOfTheSettingsAndFramesWithoutATag) {
   EXPECT_EQ(std::ranges::count(passed, 0U), std::ssize(passed) - 2);
 }
 
+TEST(Vmxnet3Port, ARemovedDeviceHasNoLink) {
+  FakeVmxnet3Fixture fixture;
+  auto port = fixture.start();
+  ASSERT_TRUE(port) << port.error().message();
+  EXPECT_TRUE(port->link().up);
+  fixture.device->removed = true;  // whoever asks it for its link reads all ones
+  EXPECT_FALSE(port->link().up);
+}
+
 TEST(ParavirtualPort, AnEventOfTheDeviceIsHandledAtOnce) {
   FakeVmxnet3Fixture fixture([](FakeVmxnet3& device) { device.vectors = 3; });
   const auto port = fixture.start();
