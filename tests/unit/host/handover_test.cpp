@@ -92,6 +92,11 @@ TEST(Memlock, FollowsItsFormula) {
                            .page_bytes = 4096}
                  .bytes()),
             2U * (4096U + 4096U));
+  EXPECT_EQ(
+      (MemlockDemand{.ports = 1, .mbufs_per_port = 3, .bytes_per_mbuf = 1000, .rings_per_port = 0, .page_bytes = 0}
+           .bytes()),
+      3000U)
+      << "without a size of pages nothing is rounded";
   // 16,384 mbufs with an ordinary page each are 64 MiB; 32 rings of 64 KiB are 2 MiB.
   EXPECT_EQ(MemlockDemand{}.bytes(), 66ULL << 20U);
 }
