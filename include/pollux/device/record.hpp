@@ -100,8 +100,9 @@ using FindLayout = std::function<const CardLayout*(const PciIdentity& card)>;
 
 /// Opens a Device that replays a recording. If the driver does anything that the recorded driver did not, the card is
 /// removed from then on; this difference is logged as an error, with the access that was expected. These may differ,
-/// because they depend on time: how often the driver reads one register in a row, how often it polls, and when it reads
-/// counters and status registers.
+/// because they depend on time: how often the driver reads one register in a row, how often it polls, when it reads
+/// counters and status registers, and how long it goes on: from where the recorded port was stopped until this one is,
+/// doorbells have no effect.
 /// The recording is read into memory; it may have up to 1 GiB. Errors: not_found, permission_denied, io_error (the
 /// file), invalid_argument (not a regular file, not a recording, longer, of another version, or damaged),
 /// not_supported (a card that `find` does not know).
