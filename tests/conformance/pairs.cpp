@@ -38,7 +38,7 @@ constexpr Traits kI350 = [] {
 }();
 constexpr Traits kI210 = [] {
   Traits traits = kI350;
-  traits.pools = false;
+  traits.pools = traits.pools_exchange = false;
   traits.queues = 4;
   return traits;
 }();

@@ -67,13 +67,14 @@ Result<void> wait_receive(const IgbCard& card, const PlacedQueues& config) {
 }
 
 // [I-PSRTYPE] Which register a queue follows depends on the pools, so all have the same types. They say nothing to
-// queues that do not split.
+// queues that do not split. With virtual functions the port has one pool, and the others' types are the functions'.
 void write_split_types(const IgbCard& card, const PlacedQueues& config) {
   constexpr reg::PSRTYPE::Value kTypes = reg::PSRTYPE::IPV4_FRAGMENT | reg::PSRTYPE::IPV4_TCP | reg::PSRTYPE::IPV4_UDP |
                                          reg::PSRTYPE::TUNNEL_FRAGMENT | reg::PSRTYPE::TUNNEL_TCP |
                                          reg::PSRTYPE::TUNNEL_UDP | reg::PSRTYPE::IPV6_FRAGMENT |
                                          reg::PSRTYPE::IPV6_TCP | reg::PSRTYPE::IPV6_UDP;
   const reg::PSRTYPE::Value types = splits_headers(config) ? kTypes : reg::PSRTYPE::Value();
+  if (card.first_queue != 0) return card.regs.write<reg::PSRTYPE>(card.first_queue, types);
   for (std::uint32_t pool = 0; pool < reg::PSRTYPE::kCount; ++pool) card.regs.write<reg::PSRTYPE>(pool, types);
 }
 
