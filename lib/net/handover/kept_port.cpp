@@ -6,6 +6,8 @@
 #include <algorithm>
 
 #include "net/json/settings_json.hpp"
+#include "pollux/net/port_info.hpp"
+#include "pollux/net/stats.hpp"
 
 namespace pollux::handover {
 
@@ -53,7 +55,7 @@ bool KeptPort::must_store() noexcept {
 
 void KeptPort::store(const ContextState& context, const std::string& port,
                      std::vector<std::pair<std::string, int>> descriptors, const std::string& last) {
-  std::ranges::stable_partition(descriptors, [&](const auto& one) { return one.first != last; });
+  std::stable_partition(descriptors.begin(), descriptors.end(), [&](const auto& one) { return one.first != last; });
   stored_.clear();
   Result<void> done;
   for (const auto& [what, descriptor] : descriptors) {
